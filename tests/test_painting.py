@@ -1,0 +1,59 @@
+"Any picture can be painted, and a painting is what it says."
+from functools import partial
+
+import jax
+import numpy as np
+import pytest
+from skimage import data
+
+import cadl_flax
+from cadl_flax.networks import MLP
+from cadl_flax.painting import NETWORKS, paint, paint_chunks
+from cadl_flax.pictures import psnr, shrink
+
+PHOTO = shrink(data.astronaut(), 24)
+RAMP = np.linspace(0, 1, 24*24*3).reshape(24, 24, 3)
+
+
+@pytest.mark.parametrize("image", [PHOTO, PHOTO[..., 0], PHOTO[..., :1], PHOTO[..., :2], np.dstack([PHOTO, PHOTO[..., 0]]), PHOTO.astype(np.uint16)*257, RAMP,
+                                   RAMP.astype(np.float32), PHOTO[..., 0] > 99, PHOTO[:3], PHOTO[:1], PHOTO[:, :1], PHOTO[:1, :1]],
+                         ids=lambda im: f"{im.shape}-{im.dtype}")
+def test_every_layout_is_painted(image):
+    painting = paint(image, n_epochs=2, batch_size=64)
+    assert painting.render().shape == image.shape and painting.render().dtype == np.float32
+    assert painting.progress == 1 and len(painting.frames) >= 1
+
+
+@pytest.mark.parametrize("size, epochs, least", [(64, 100, 28.)])
+def test_it_is_good(size, epochs, least): assert paint(shrink(data.astronaut(), size), n_epochs=epochs).psnr >= least
+
+
+def test_the_picture_is_not_turned_or_mirrored():
+    painting = paint(PHOTO, n_epochs=150, batch_size=64)
+    scores = [psnr(turn(painting.render()), PHOTO) for turn in (lambda p: p, lambda p: p[::-1], lambda p: p[:, ::-1], lambda p: p.transpose(1, 0, 2))]
+    assert scores[0] > 25 > max(scores[1:]) + 5
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_key_decides(name):
+    paintings = [paint(PHOTO, network=NETWORKS[name], n_epochs=2, key=jax.random.key(k)).render() for k in (0, 0, 1)]
+    assert (paintings[0] == paintings[1]).all() and (paintings[0] != paintings[2]).any()
+
+
+def test_chunks_are_the_painting():
+    *_, last = paint_chunks(PHOTO, n_epochs=5)
+    np.testing.assert_array_equal(last.render(), paint(PHOTO, n_epochs=5).render())
+    np.testing.assert_array_equal(last.frames[-1], last.render())
+    assert [p.progress for p in paint_chunks(PHOTO, n_epochs=4)] == [.25, .5, .75, 1]
+
+
+def test_large_pictures_have_short_epochs_and_small_frames():
+    chunk = next(paint_chunks(np.zeros((1200, 900, 3), np.uint8), network=partial(MLP, width=8, depth=1), n_epochs=50))
+    assert chunk.run.losses.size == 128 and chunk.run.batch_size == 512
+    assert chunk.frames[-1].shape == (256, 192, 3)
+    assert chunk.render(h=30).shape == (30, 22, 3)
+
+
+def test_stable_names_are_imported_from_the_top():
+    assert cadl_flax.paint is paint and set(cadl_flax.__all__) == {"paint", "Painting", "fit", "Run"} <= set(dir(cadl_flax))
+    with pytest.raises(AttributeError): cadl_flax.sculpt

@@ -1,0 +1,168 @@
+"The compiled training is the training one would write by hand, and stopping does not change it."
+import os
+import subprocess
+import sys
+import tempfile
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from flax import nnx
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from skimage import data
+
+from cadl_flax.features import FourierFeatures
+from cadl_flax.networks import MLP
+from cadl_flax.pictures import pixels, shrink
+from cadl_flax.regression import mae, mse
+from cadl_flax.training import Run, TrainState, _epochs, adam, fit, fit_chunks, minibatches, train_step
+
+KEY = jax.random.key(0)
+X, Y = map(jnp.asarray, pixels(shrink(data.astronaut(), 16)))
+
+
+def waves(key):
+    rngs = nnx.Rngs(key)
+    return nnx.Sequential(FourierFeatures(2, 16, rngs=rngs), MLP(32, 3, width=16, depth=2, rngs=rngs))
+
+
+MODEL = waves(jax.random.key(1))
+def leaves(tree): return [np.asarray(leaf) for leaf in jax.tree.leaves(tree)]
+def identical(a, b): return all((p == q).all() for p, q in zip(leaves(a), leaves(b), strict=True))
+
+
+@pytest.mark.parametrize("loss", [mse, mae])
+@pytest.mark.parametrize("make", [lambda: optax.sgd(.1), lambda: optax.adam(1e-2), lambda: optax.sgd(.1, momentum=.9)])
+def test_the_scan_takes_the_steps_of_the_loop(loss, make):
+    optimizer = make()
+    state, losses = TrainState(MODEL, optimizer.init(MODEL)), []
+    for epoch in range(3):
+        for rows in minibatches(jax.random.fold_in(KEY, epoch), len(X), 32):
+            state, value = train_step(state, X[rows], Y[rows], loss, optimizer)
+            losses.append(float(value))
+    run = fit(MODEL, X, Y, key=KEY, loss=loss, optimizer=optimizer, batch_size=32, n_epochs=3)
+    np.testing.assert_allclose(run.losses.ravel(), losses, rtol=1e-5)
+    for a, b in zip(leaves(run.state), leaves(state), strict=True): np.testing.assert_allclose(a, b, atol=2e-5)
+
+
+def test_the_scan_takes_the_steps_of_flax_optimizer():
+    model = nnx.clone(MODEL)
+    optimizer = nnx.Optimizer(model, optax.adam(1e-2), wrt=nnx.Param)
+    slopes = nnx.jit(nnx.grad(lambda m, x, y: mse(m(x), y)))
+    for epoch in range(2):
+        for rows in minibatches(jax.random.fold_in(KEY, epoch), len(X), 64): optimizer.update(model, slopes(model, X[rows], Y[rows]))
+    run = fit(MODEL, X, Y, key=KEY, learning_rate=1e-2, n_epochs=2)
+    for a, b in zip(leaves(run.model), leaves(model), strict=True): np.testing.assert_allclose(a, b, atol=2e-5)
+
+
+def test_the_default_optimizer_is_adam():
+    ours, theirs = fit(MODEL, X, Y, key=KEY, n_epochs=3), fit(MODEL, X, Y, key=KEY, optimizer=optax.adam(1e-3), n_epochs=3)
+    for a, b in zip(leaves(ours.model), leaves(theirs.model), strict=True): np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+@settings(deadline=None, max_examples=8)
+@given(st.lists(st.integers(1, 4), min_size=1, max_size=4), st.sampled_from([16, 100]))
+def test_stopping_anywhere_changes_no_bit(parts, batch_size):
+    whole = fit(MODEL, X, Y, key=KEY, batch_size=batch_size, n_epochs=sum(parts))
+    run = MODEL
+    for n in parts: run = fit(run, X, Y, n_epochs=n, **({} if isinstance(run, Run) else dict(key=KEY, batch_size=batch_size)))
+    assert run.epoch == whole.epoch and identical(run.state, whole.state)
+
+
+@pytest.mark.parametrize("every", [1, 3, 4, 7, 20])
+def test_chunks_of_any_length_end_at_the_same_run(every):
+    whole = fit(MODEL, X, Y, key=KEY, n_epochs=7)
+    runs = list(fit_chunks(MODEL, X, Y, key=KEY, n_epochs=7, every=every))
+    assert len(runs) == -(-7//every) and identical(runs[-1].state, whole.state)
+    np.testing.assert_array_equal(np.concatenate([r.losses for r in runs]), whole.losses)
+
+
+def test_the_model_passed_in_is_unchanged():
+    before = [leaf.copy() for leaf in leaves(MODEL)]
+    run = fit(MODEL, X, Y, key=KEY, n_epochs=2)
+    middle = [leaf.copy() for leaf in leaves(run.state)]
+    fit(run, X, Y, n_epochs=2)
+    assert all((a == b).all() for a, b in zip(leaves(MODEL), before)) and all((a == b).all() for a, b in zip(leaves(run.state), middle))
+
+
+def test_constants_are_not_trained():
+    run = fit(MODEL, X, Y, key=KEY, learning_rate=.1, n_epochs=3)
+    np.testing.assert_array_equal(run.model.layers[0].frequencies[...], MODEL.layers[0].frequencies[...])
+    assert not np.allclose(run.model.layers[1].out.kernel[...], MODEL.layers[1].out.kernel[...])
+
+
+def test_a_new_rate_is_no_new_program():
+    run = fit(MODEL, X, Y, key=KEY, n_epochs=1)
+    before = _epochs._cache_size()
+    for rate in (1e-2, 1e-3, 1e-4): run = fit(run, X, Y, learning_rate=rate, n_epochs=1)
+    fit(MODEL, X, Y, key=jax.random.key(9), learning_rate=.5, n_epochs=1)
+    assert _epochs._cache_size() == before
+
+
+def test_a_run_keeps_what_it_was_trained_with():
+    run = fit(fit(MODEL, X, Y, key=KEY, loss=mae, batch_size=32, n_batches=3, learning_rate=.01, n_epochs=1), X, Y, n_epochs=1)
+    assert (run.loss, run.batch_size, run.losses.shape) == (mae, 32, (1, 3))
+    assert run.state.opt_state.hyperparams["learning_rate"] == np.float32(.01)
+    assert fit(run, X, Y, key=KEY, optimizer=adam, loss=mse, n_epochs=1).loss is mse
+
+
+def test_vmap_trains_what_single_runs_train():
+    keys, rates = jax.random.split(KEY, 2), jnp.array([1e-3, 1e-2])
+    both = jax.vmap(lambda key, rate: fit(waves(key), X, Y, key=key, learning_rate=rate, n_epochs=2))(keys, rates)
+    for i in range(2):
+        one = fit(waves(keys[i]), X, Y, key=keys[i], learning_rate=rates[i], n_epochs=2)
+        np.testing.assert_allclose(both.losses[i], one.losses, rtol=1e-4)
+    further = jax.vmap(lambda run: fit(run, X, Y, n_epochs=1))(both)
+    assert further.epoch == 3 and further.losses.shape == (2, 1, 4)
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.integers(1, 300), st.data())
+def test_an_epoch_is_a_permutation(n, drawn):
+    size = drawn.draw(st.integers(1, n))
+    rows = np.asarray(minibatches(jax.random.key(drawn.draw(st.integers(0, 99))), n, size))
+    assert rows.shape == (n//size, size) and len(set(rows.ravel())) == rows.size and 0 <= rows.min() and rows.max() < n
+
+
+def test_no_array_of_the_length_of_large_data_is_made():
+    n = 50_000_000
+    program = jax.make_jaxpr(lambda key: minibatches(key, n, 512, n_batches=7))(KEY)
+    def sizes(jaxpr):
+        for eqn in jaxpr.eqns:
+            yield from (v.aval.size for v in eqn.outvars if hasattr(v.aval, "size"))
+            for value in eqn.params.values():
+                if hasattr(value, "jaxpr"): yield from sizes(value.jaxpr)
+                elif hasattr(value, "eqns"): yield from sizes(value)
+    assert max(sizes(program.jaxpr)) <= 20*7*512
+    rows = np.asarray(minibatches(KEY, n, 512, n_batches=7))
+    assert rows.shape == (7, 512) and rows.min() >= 0 and rows.max() < n and rows.std() > n/4
+    np.testing.assert_array_equal(rows[:3], minibatches(KEY, n, 512, n_batches=3)) # batch b depends on key and b
+
+
+def test_matrix_products_are_at_full_precision():
+    state = TrainState(MODEL, adam.init(MODEL))
+    text = train_step.lower(state, X[:8], Y[:8], mse, adam).as_text()
+    products = [line for line in text.splitlines() if "dot_general" in line]
+    assert products and all("HIGHEST" in line for line in products)
+
+
+def test_everything_is_float32_whatever_x64_says():
+    program = """
+import jax, sys
+from skimage import data
+from cadl_flax import paint
+from cadl_flax.pictures import shrink
+p = paint(shrink(data.astronaut(), 16), n_epochs=3)
+print({str(leaf.dtype) for leaf in jax.tree.leaves(p.run.state) if leaf.dtype.kind == 'f'}, p.render().dtype, p.run.losses.dtype)
+p.render().tofile(sys.argv[1])
+"""
+    pictures = []
+    for x64 in "01":
+        with tempfile.TemporaryDirectory() as folder:
+            out = subprocess.run([sys.executable, "-c", program, f"{folder}/x"], env={**os.environ, "JAX_ENABLE_X64": x64}, capture_output=True, text=True, check=True)
+            assert out.stdout.strip() == "{'float32'} float32 float32"
+            pictures.append(np.fromfile(f"{folder}/x", np.float32))
+    np.testing.assert_allclose(*pictures, atol=1e-4) # constants such as an optimizer's are rounded from other widths

@@ -1,0 +1,421 @@
+"""Build the site from the notebooks and check it; make README.md from nbs/index.ipynb.
+
+    python tools/site.py                    build the site into _docs, with pip packages only, and check it
+    python tools/site.py --out site         into another folder
+    python tools/site.py --quarto           render with the Quarto program, which must be installed
+    python tools/site.py --faults _docs     build nothing, check a site that is built
+    python tools/site.py --readme           write README.md and README_files/
+    python tools/site.py --readme --check   write nothing: are they what index.ipynb gives?
+
+Nothing is executed: the stored outputs of the notebooks are the site, and the documentation of exported names is read from their source. The pages work
+from disk and without a network. The check follows every link of every page and prints each fault as `page: fault`.
+Exit code 0: all is well; 1: faults; 2: the site cannot be built.
+"""
+from __future__ import annotations
+
+import argparse, ast, base64, html, io, json, os, re, shutil, subprocess, sys, tempfile, time, tokenize
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+class Stop(Exception):
+    "The site cannot be built, and why."
+
+
+def text(x) -> str: return "".join(x) if isinstance(x, list) else x or ""
+
+
+# ------------------------------------------------------------------------------ documentation of exported names
+
+def declarations(node, comments: dict[int, str]) -> list[tuple[str, str]]:
+    """Declarations (`size: int = 8`) and meanings of the arguments of a function or class, or of the fields of a dataclass, as they stand in the source.
+
+    The meaning is the comment on an argument's own line; `comments` are those of the source by line.
+    """
+    if isinstance(node, ast.ClassDef):
+        init = constructor(node)
+        if init: return declarations(init, comments)
+        given = [(f, f.target.id, f.annotation, None if isinstance(f.value, ast.Call) else f.value) for f in node.body if isinstance(f, ast.AnnAssign)]
+    else:
+        a = node.args
+        plain = [*a.posonlyargs, *a.args]
+        given = [(p, p.arg, p.annotation, d) for p, d in zip(plain, [None]*(len(plain) - len(a.defaults)) + a.defaults) if p.arg != "self"]
+        if a.vararg: given.append((a.vararg, f"*{a.vararg.arg}", a.vararg.annotation, None))
+        elif a.kwonlyargs: given.append((None, "*", None, None))
+        given += [(p, p.arg, p.annotation, d) for p, d in zip(a.kwonlyargs, a.kw_defaults)]
+        if a.kwarg: given.append((a.kwarg, f"**{a.kwarg.arg}", a.kwarg.annotation, None))
+    def meaning(at): return comments.get(at.lineno, "") if at.lineno > node.lineno else ""
+    found = [(name + (f": {ast.unparse(kind)}" if kind else "") + (f" = {ast.unparse(default)}" if default else ""),
+              meaning(at) if at else "keyword-only from here") for at, name, kind, default in given]
+    result = getattr(node, "returns", None)
+    return found + [(f"-> {ast.unparse(result)}", meaning(result))] if result and meaning(result) else found
+
+
+def constructor(node: ast.ClassDef): return next((f for f in node.body if isinstance(f, ast.FunctionDef) and f.name == "__init__"), None)
+
+
+def documentation(node, source: str) -> str:
+    """Markdown for a function or class: a heading, the docstring, and folded up what the arguments mean. Its source, with the signature, follows on the page.
+
+    All of it is read from the source. nbdev's `show_doc` executes the exported cells, misses the star before keyword-only arguments, the comments on arguments
+    of jitted functions and on fields of classes, and fails on Flax modules. Of a command only the summary is shown: its options describe themselves.
+    """
+    from nbdev.config import get_config
+    from nbdev.doclinks import NbdevLookup
+    name, is_class = node.name, isinstance(node, ast.ClassDef)
+    comments = {t.start[0]: t.string.lstrip("# ") for t in tokenize.generate_tokens(io.StringIO(source).readline) if t.type == tokenize.COMMENT}
+    summary, _, more = (ast.get_docstring(node) or "").partition("\n\n")
+    lines = ["### {} {{#{} .api}}".format(name.replace("_", r"\_"), name.lower()), summary]
+    if get_config().git_url: lines.insert(1, f"[source]({NbdevLookup().code(name)}){{.source-link}}")
+    if not any(isinstance(d, ast.Call) and getattr(d.func, "attr", "") in ("command", "group") for d in node.decorator_list):
+        entries = [(f"`{shown}`", said) for shown, said in declarations(node, comments)]
+        methods = [f for f in node.body if isinstance(f, ast.FunctionDef) and (f.name == "__call__" or f.name[0] != "_")] if is_class else []
+        for f in methods:
+            given = ", ".join(shown.partition(":")[0] for shown, _ in declarations(f, {}))
+            shown = f".{f.name}" if any(getattr(d, "id", "") == "property" for d in f.decorator_list) else f".{f.name}({given})"
+            entries.append((f'<span id="{name.lower()}.{f.name.lower()}">`{shown}`</span>', ast.get_docstring(f)))
+        lines.append(more)
+        if any(said for shown, said in entries if shown != "`*`"):
+            label = ("Fields" if is_class and not constructor(node) else "Arguments") + (" and methods" if methods else "")
+            listed = [f"{shown}\n:   {' '.join((said or '<i></i>').split())}" for shown, said in entries]
+            lines += [f'<details class="arguments"><summary>{label}</summary>', *listed, "</details>"]
+    return "\n\n".join(filter(None, [DOCUMENTED, *lines, "::::"]))
+
+
+DOCUMENTED = ":::: {.documented}"
+
+
+# ------------------------------------------------------------------------------ notebooks to pages
+
+def page_name(path: Path) -> str:
+    "The name a page is published under, without its suffix: nbdev's links leave out the number."
+    return re.sub(r"^\d+[a-zA-Z0-9]*_", "", path.stem)
+
+
+def processors():
+    "nbdev's notebook processors, with our own documentation of exported names."
+    from execnb.nbio import mk_cell
+    from nbdev import processors as nbdev
+    from nbdev.config import get_config
+    from nbdev.doclinks import NbdevLookup
+
+    class Documented(nbdev.Processor):
+        "Puts the documentation of public names before the exported cell with their source."
+        def begin(self):
+            cells = []
+            for cell in self.nb.cells:
+                shown = cell.cell_type == "code" and {"export", "exports"} & cell.directives_.keys() and "hide" not in cell.directives_
+                public = [n for n in (shown and cell.parsed_()) or [] if isinstance(n, (ast.FunctionDef, ast.ClassDef)) and n.name[0] != "_"]
+                cells += [*(mk_cell(documentation(n, cell.source), "markdown") for n in public), cell]
+            self.nb.cells = cells
+
+    def link(cell):
+        "Backticked names link to where they are defined; a command is not the function that it is named after."
+        links = NbdevLookup(skip_mods=(f"{get_config().lib_name}.__main__",))
+        if cell.cell_type == "markdown": cell.source = links.linkify(cell.source)
+        for o in cell.get("outputs", []):
+            if "text/markdown" in o.get("data", {}): o.data["text/markdown"] = links.linkify(text(o.data["text/markdown"]))
+
+    def fold(cell):
+        "Exported source stands in a fold: open, but for cells that only import."
+        if cell.cell_type != "code" or "exports" not in cell.directives_: return
+        imports = all(isinstance(n, (ast.Import, ast.ImportFrom)) for n in cell.parsed_())
+        cell.source = f'#| code-fold: {"true" if imports else "show"}\n#| code-summary: "{"Imports" if imports else "Exported source"}"\n{cell.source}'
+
+    class Procs(nbdev.FilterDefaults):
+        def base_procs(self):
+            ours = {nbdev.add_show_docs: Documented, nbdev.add_links: link, nbdev.add_fold: fold}
+            without = {nbdev.insert_warning, nbdev.clean_show_doc, nbdev.exec_show_docs, nbdev.mv_exports}
+            return [ours.get(p, p) for p in super().base_procs() if p not in without]
+    return Procs
+
+
+def minutes(cells) -> int:
+    "Reading time of what a page shows, but for documentation, which repeats the source: 200 words a minute, 20 lines of code a minute, at least a minute."
+    words = sum(len(text(c["source"]).split()) for c in cells if c["cell_type"] == "markdown" and not text(c["source"]).startswith(DOCUMENTED))
+    lines = sum(1 for c in cells if c["cell_type"] == "code" for s in text(c["source"]).splitlines() if s.strip() and not s.startswith("#|"))
+    return max(1, round(words/200 + lines/20))
+
+
+def finish_notebook(nb: dict, number: str, names: dict[str, str]) -> dict:
+    "What a page needs that nbdev does not give it: links by published name, and none to private names; headings apart from names; alt text; reading time."
+    documented = {m[1] for c in nb["cells"] if (m := re.match(DOCUMENTED + r"\n\n### .* \{#(\S+) ", text(c["source"])))}
+
+    def relink(s):
+        s = re.sub(r'(\]\(|href=")(?:\./)?([\w-]+)\.(?:ipynb|html)(?=[)#"])', lambda m: m[1] + names.get(m[2], m[2]) + ".html", s)
+        return re.sub(r"\[(`[^`\]]+`)\]\([^()]*#(?:\w+\.)?_(?!_call__)[^()]*\)", r"\1", s)
+
+    def rename(m): return f"{m[0]} {{#on-{m[1].lower()}}}" if m[1].lower() in documented else m[0]
+
+    def quote(m): return m[0] if m[2][0] in "\"'[" else f"#| {m[1]}: {json.dumps(m[2], ensure_ascii=False)}"
+
+    for cell in nb["cells"]:
+        source = text(cell["source"])
+        if cell["cell_type"] == "raw": source = re.sub(r"^output-file: .*\n", "", source, flags=re.M)
+        if cell["cell_type"] == "markdown": source = re.sub(r"^##+ +(\w+) *$", rename, relink(source), flags=re.M)
+        if cell["cell_type"] == "code": source = re.sub(r"^#\| *(fig-alt|fig-cap|tbl-cap): *(\S.*?) *$", quote, source, flags=re.M)
+        cell["source"] = source
+        alt = re.search(r'^#\| fig-alt: (".*")$', source, re.M)
+        for data in (o["data"] for o in cell.get("outputs", []) if "data" in o):
+            for kind in {"text/html", "text/markdown"} & data.keys(): data[kind] = relink(text(data[kind]))
+            if alt and "text/html" in data:
+                data["text/html"] = re.sub(r"<img(?![^>]*\balt=)", f'<img alt="{html.escape(json.loads(alt[1]))}"', data["text/html"])
+    head = f"{f'Page {number} · ' if number else ''}{minutes(nb['cells'])} min"
+    nb["cells"].insert(1, dict(cell_type="markdown", id="minutes", metadata={}, source=f"::: {{.minutes}}\n{head}\n:::"))
+    return nb
+
+
+def stage(folder: Path) -> Path:
+    "Write nbdev's processed notebooks and the configuration below `folder`, where a renderer finds them as it would in the project."
+    from execnb.nbio import read_nb, write_nb
+    from nbdev.config import get_config
+    from nbdev.doclinks import NbdevLookup, nbglob
+    from nbdev.quarto import refresh_quarto_yml
+    lib = get_config().lib_name
+    if lib not in NbdevLookup().entries: raise Stop(f"{lib} is not installed, so names would have no links: pip install -e '.[dev]'")
+    refresh_quarto_yml()
+    nbs, into = get_config().nbs_path, folder/"nbs"
+    into.mkdir()
+    config = (ROOT/"_quarto.yml").read_text()
+    listed, pages = set(re.findall(r"[\w/-]+\.ipynb", config)), nbglob(nbs, func=Path, file_glob="", file_re=r"\.ipynb$")
+    if lost := listed - {p.name for p in pages}: raise Stop(f"_quarto.yml lists {', '.join(sorted(lost))}, not found in {nbs.name}")
+    if lost := {p.name for p in pages} - listed: raise Stop(f"{', '.join(sorted(lost))} would have no link: _quarto.yml does not list it")
+    names = {p.stem: page_name(p) for p in pages}
+    for path in pages:
+        nb = read_nb(path)
+        processors()()(nb)
+        number = re.match(r"\d*", path.stem)[0]
+        write_nb(finish_notebook(nb, number, names), into/f"{names[path.stem]}.ipynb")
+        if number: # the pages call each other by their numbers, so the sidebar shows them
+            entry = json.dumps({"text": f"{number} {nb.frontmatter_['title']}", "file": f"{names[path.stem]}.ipynb"}, ensure_ascii=False)
+            config = re.sub(rf"(^ *- ){path.name}", lambda m: m[1] + entry, config, flags=re.M)
+    for path in nbs.iterdir():
+        if path.suffix != ".ipynb" and path.name != "nbdev.yml" and path.name[0] != "." and path.is_file(): shutil.copy(path, into)
+    settings = re.sub(r"(output-dir:).*", r"\1 _site", (nbs/"nbdev.yml").read_text())
+    for known, line in ((get_config().doc_host, "site-url"), (get_config().git_url, "repo-(?:url|branch)")): # no address, no links to it
+        if not known: settings = re.sub(rf"^ *{line}:.*\n", "", settings, flags=re.M)
+    (into/"nbdev.yml").write_text(settings)
+    (folder/"_quarto.yml").write_text(config)
+    return into
+
+
+# ------------------------------------------------------------------------------ pages to a site
+
+FONTS = re.compile(r"@import\s+url\([^)]*\);?")  # web fonts of the themes: styles.css names fonts that machines have
+REMOTE = re.compile(r'<(?:link|script)\b[^>]*(?:href|src)="https?://[^>]*>(?:\s*</script>)?')
+FORMULA = re.compile(r'<span class="math (inline|display)">\\[(\[](.*?)\\[)\]]</span>', re.S)
+FROM_DISK = """<script>if (location.protocol == "file:") document.write('<script src="{0}search.js"><\\/script>')</script>"""
+SEARCH = """// A page opened from disk may not fetch search.json: it gets this copy.
+{const entries = %s; const remote = window.fetch;
+window.fetch = (what, ...how) => String(what).endsWith("search.json") ? Promise.resolve(new Response(JSON.stringify(entries))) : remote(what, ...how);}
+"""
+
+
+def render(folder: Path) -> Path:
+    "Render the staged notebooks with smalldocs."
+    from smalldocs.config import BuildError, ConfigError
+    from smalldocs.site import build
+    try: site = build(folder, quiet=True)
+    except (BuildError, ConfigError) as e: raise Stop(str(e)) from e
+    for_quarto = ("html-math-method", "highlight-style")
+    if odd := [w for w in site.warnings if not w.endswith(tuple(f"format.html.{k} is ignored" for k in for_quarto))]: raise Stop("; ".join(odd))
+    return site.out
+
+
+def render_with_quarto(folder: Path) -> Path:
+    "Render the staged notebooks with the Quarto program."
+    done = subprocess.run(["quarto", "render", folder, "--no-execute"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if done.returncode: raise Stop(f"quarto render failed\n{done.stdout}")
+    return folder/"_site"
+
+
+def mathml(formulas: list[tuple[str, str]]) -> list[str]:
+    "MathML for each (inline or display, TeX), in one call of pandoc."
+    import pypandoc
+    if not formulas: return []
+    marks = {"inline": "$", "display": "$$"}
+    found = pypandoc.convert_text("\n\n".join(f"{marks[k]}{x.strip()}{marks[k]}" for k, x in formulas), "html", "markdown", ["--mathml", "--wrap=none"])
+    found = re.findall(r"<p>(.*?)</p>", found, re.S)
+    found = [re.sub(r"(<mo>&#8289;</mo>)(?=</mrow>(?!<mo[^>]*>\(|<mspace))", r'\1<mspace width="0.167em"></mspace>', f) for f in found] # "tanh s", not "tanhs"
+    if bad := [x for (_, x), m in zip(formulas, found, strict=True) if "<math" not in m]: raise Stop(f"not a formula that pandoc reads: {bad[0]}")
+    return found
+
+
+def finish_site(site: Path):
+    "Make the pages work without a network, and the search from disk."
+    pages = {p: p.read_text() for p in sorted(site.rglob("*.html"))}
+    formulas = iter(mathml([(m[1], html.unescape(m[2])) for t in pages.values() for m in FORMULA.finditer(t)]))
+    for path, page in pages.items():
+        up = "../"*(len(path.relative_to(site).parts) - 1)
+        page = REMOTE.sub("", FORMULA.sub(lambda m: f'<span class="math {m[1]}">{next(formulas)}</span>', page))
+        path.write_text(page.replace("</head>", FROM_DISK.format(up) + "</head>", 1))
+    for path in site.rglob("*.css"): path.write_text(FONTS.sub("", path.read_text()))
+    (site/"search.js").write_text(SEARCH % (site/"search.json").read_text().replace("</", "<\\/"))
+
+
+def build(out: Path, quarto: bool):
+    "Build the site into the folder `out`, in place of what an earlier build left there."
+    if out.exists() and any(out.iterdir()) and not (out/"site_libs").is_dir(): raise Stop(f"{out} holds something else than a built site: give another --out")
+    if quarto and not shutil.which("quarto"): raise Stop("there is no `quarto` on the PATH: install it from https://quarto.org, or leave out --quarto")
+    with tempfile.TemporaryDirectory() as tmp:
+        staged = stage(Path(tmp))
+        site = (render_with_quarto if quarto else render)(staged)
+        finish_site(site)
+        if out.exists(): shutil.rmtree(out)
+        shutil.copytree(site, out)
+
+
+# ------------------------------------------------------------------------------ the check
+
+class Page(HTMLParser):
+    "What the check needs to know of a page."
+    VOID = {"img", "br", "hr", "input", "link", "meta", "source", "wbr", "col"}
+
+    def __init__(self, path: Path):
+        super().__init__()
+        self.ids, self.links, self.loads, self.faults, self.seen, self.open, self.title, self.prose = [], [], [], [], set(), [], "", ""
+        self.feed(path.read_text())
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        if tag not in self.VOID: self.open.append(tag)
+        self.seen |= {tag, *(attrs.get("class") or "").split()}
+        if "id" in attrs: self.ids.append(attrs["id"])
+        if tag == "a" and attrs.get("href"): self.links.append(attrs["href"])
+        if tag == "link" and set((attrs.get("rel") or "").split()) & {"stylesheet", "icon", "preload"}: self.loads.append(attrs.get("href") or "")
+        if tag in ("img", "script", "iframe", "video", "audio", "source", "embed"): self.loads += filter(None, [attrs.get("src")])
+        self.loads += [u for c in (attrs.get("srcset") or "").split(", ") if (u := c.split(" ")[0])]
+        self.loads += re.findall(r"url\(['\"]?([^'\")]+)", attrs.get("style") or "")
+        if tag == "img" and not (attrs.get("alt") or "").strip(): self.faults.append(f"an image has no alt text: {(attrs.get('src') or '')[:60]}")
+
+    def handle_startendtag(self, tag, attrs):
+        self.handle_starttag(tag, attrs)
+        if tag not in self.VOID: self.open.pop()
+
+    def handle_endtag(self, tag):
+        if tag in self.open:
+            while self.open.pop() != tag: pass
+
+    def handle_data(self, data):
+        if "title" in self.open and "svg" not in self.open: self.title += data
+        if "style" in self.open: self.loads += re.findall(r"(?:@import\s+|url\()(?!url)['\"]?([^'\");]+)", data)
+        if not {"style", "script", "math", "code", "pre", "title"} & set(self.open): self.prose += data
+
+
+def faults(site: Path) -> list[str]:
+    "All faults of the built site, as `page: fault`."
+    pages = {p: Page(p) for p in sorted(site.rglob("*.html"))}
+    found = [] if pages else [f"{site}: no pages"]
+
+    def target(path: Path, link: str) -> str | None:
+        "What is wrong with a link that stands in the file `path`."
+        url = urlsplit(link)
+        if url.scheme or url.netloc: return None
+        goal = path if not url.path else (site/unquote(url.path).lstrip("/") if url.path[0] == "/" else (path.parent/unquote(url.path)).resolve())
+        if url.path[:1] == "/": return f"{link} starts at the root of a server, so it is broken from disk"
+        if goal.is_dir(): goal = goal/"index.html"
+        if site not in goal.parents: return f"{link} leaves the site"
+        if not goal.is_file(): return f"{link} is not there"
+        if url.fragment and goal in pages and unquote(url.fragment) not in pages[goal].ids: return f"{link} has no such place"
+
+    def loaded(path: Path, link: str) -> str | None:
+        "What is wrong with a picture, script or style that the file `path` loads."
+        if link.startswith(("data:", "#")): return None
+        return f"{link} is loaded from the network" if re.match(r"(https?:)?//", link) else target(path, link)
+
+    for path, page in pages.items():
+        wrong = page.faults + [f for link in page.links if (f := target(path, link))] + [f for link in page.loads if (f := loaded(path, link))]
+        wrong += [f"the id {i} stands {page.ids.count(i)} times" for i in sorted(set(page.ids)) if page.ids.count(i) > 1]
+        if not page.title.strip(): wrong.append("no title")
+        if "h1" not in page.seen: wrong.append("no h1")
+        if "sidebar-navigation" not in page.seen: wrong.append("no sidebar")
+        if page.open: wrong.append(f"not closed: {page.open}")
+        left = re.findall(r".*(?:\\[()\[\]]|\$\$|\\(?:frac|mathbf|text|left)\b|\]\(|:::|\{[#.]).*", page.prose)
+        wrong += [f"TeX or Markdown left in the text: {line.strip()}" for line in left]
+        found += [f"{path.relative_to(site)}: {w}" for w in dict.fromkeys(wrong)]
+    for path in sorted(site.rglob("*.css")):
+        links = re.findall(r"(?:@import\s+|url\()['\"]?(?!data:|#)([^'\")\s;]+)", path.read_text())
+        found += [f"{path.relative_to(site)}: {f}" for link in dict.fromkeys(links) if (f := loaded(path, link.split("?")[0]))]
+    return found
+
+
+# ------------------------------------------------------------------------------ README.md
+
+def readme() -> dict[str, bytes]:
+    "README.md and its pictures, by path, as nbs/index.ipynb gives them: what is hidden left out, text outputs under their code, pictures as files."
+    nb, files, parts = json.loads((ROOT/"nbs/index.ipynb").read_text()), {}, []
+
+    def stored(cell, kind: str, data: str) -> str:
+        "Keep a picture, and return its path."
+        suffix = {"jpeg": "jpg", "svg+xml": "svg"}.get(kind, kind)
+        path = f"README_files/{cell['id']}-{len(files)}.{suffix}"
+        files[path] = data.encode() if suffix == "svg" and "<svg" in data else base64.b64decode(data)
+        return path
+
+    def shown(cell, output, alt: str) -> str:
+        "Markdown for an output."
+        data = {k: text(v) for k, v in output.get("data", {}).items()}
+        if "text/html" in data:
+            return re.sub(r"data:image/([\w+.-]+);base64,([A-Za-z0-9+/=\s]+)", lambda m: stored(cell, m[1], m[2]), data["text/html"])
+        if "text/markdown" in data: return data["text/markdown"]
+        if kind := next((k for k in data if k.startswith("image/")), None): return f"![{alt}]({stored(cell, kind[6:], data[kind])})"
+        return f"```\n{(text(output.get('text')) or data.get('text/plain', '')).rstrip()}\n```"
+
+    for cell in nb["cells"]:
+        source = text(cell["source"])
+        if cell["cell_type"] == "markdown":
+            source = re.sub(r"\]\(([^)#\s]+)", lambda m: f"](nbs/{m[1]}" if (ROOT/"nbs"/m[1]).is_file() else m[0], source) # from here, not from the notebook
+            parts.append(re.sub(r"^:::.*\n?", "", source, flags=re.M))
+        if cell["cell_type"] != "code": continue
+        options = dict(re.findall(r"^#\| *([\w-]+):? *(.*?) *$", source, re.M))
+        if {"hide", "export", "exporti", "default_exp"} & options.keys() or options.get("include") == "false": continue
+        code = re.sub(r"^#\|.*\n?", "", source, flags=re.M).strip()
+        if code and options.get("echo") != "false": parts.append(f"```python\n{code}\n```")
+        if options.get("output") != "false": parts += [shown(cell, o, options.get("fig-alt", "").strip("\"'")) for o in cell["outputs"]]
+    return {"README.md": ("\n\n".join(p.strip() for p in parts if p.strip()) + "\n").encode(), **files}
+
+
+def write_readme(check: bool) -> list[str]:
+    "Write what `readme` gives and remove other pictures, or with `check` only name the files that differ."
+    files = readme()
+    there = {p.relative_to(ROOT).as_posix() for p in [ROOT/"README.md", *(ROOT/"README_files").rglob("*")] if p.is_file()}
+    differ = sorted(p for p in there | files.keys() if p not in there or p not in files or (ROOT/p).read_bytes() != files[p])
+    for path in () if check else differ:
+        if path not in files: (ROOT/path).unlink()
+        else:
+            (ROOT/path).parent.mkdir(exist_ok=True)
+            (ROOT/path).write_bytes(files[path])
+    return differ
+
+
+def main() -> int:
+    args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    args.add_argument("--out", type=Path, default=ROOT/"_docs", help="the folder of the site (_docs)")
+    args.add_argument("--quarto", action="store_true", help="render with the Quarto program")
+    args.add_argument("--faults", type=Path, metavar="SITE", help="build nothing, check the built site in this folder")
+    args.add_argument("--readme", action="store_true", help="no site: write README.md and README_files/")
+    args.add_argument("--check", action="store_true", help="with --readme: write nothing, only compare")
+    args = args.parse_args()
+    site = (args.faults or args.out).resolve()
+    os.chdir(ROOT)
+    if args.readme:
+        differ = write_readme(args.check)
+        print(*(f"{p}: {'is not what index.ipynb gives' if args.check else 'written'}" for p in differ), f"{len(differ)} files differ", sep="\n")
+        return 1 if args.check and differ else 0
+    try:
+        began = time.time()
+        if not args.faults:
+            build(site, args.quarto)
+            print(f"{site}: {len(list(site.rglob('*.html')))} pages ({time.time() - began:.0f} s)")
+        found = faults(site)
+    except Stop as e:
+        print(f"site.py: {e}", file=sys.stderr)
+        return 2
+    print(*found, f"{len(found)} faults", sep="\n")
+    return 1 if found else 0
+
+
+if __name__ == "__main__": sys.exit(main())
