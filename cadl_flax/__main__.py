@@ -14,6 +14,7 @@ __all__ = ['main']
 
 # %% ../nbs/14_command_line.ipynb #83cd0b7d
 _INPUT, _ENVIRONMENT, _INTERRUPTED = 2, 3, 130 # exit codes
+_MISTYPED = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
 
 class _Fault(click.ClickException):
     "A failure with an exit code and one line that says what is wrong."
@@ -27,18 +28,22 @@ def _output(path, image):
     path = Path(path)
     if path.suffix.lower() != ".png": raise _Fault(f"--out {path} must end in .png; the film gets the same name with .gif")
     for target in (path, path.with_suffix(".gif")):
+        if target.is_dir(): raise _Fault(f"--out {path}: {target} is a directory")
         if image and target.exists() and target.samefile(image): raise _Fault(f"--out {path} would replace {image}, the picture to paint: choose another name")
     probe = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        if path.is_dir(): raise IsADirectoryError(f"--out {path} is a directory")
         probe.touch()
         probe.unlink()
-    except (FileNotFoundError, NotADirectoryError): raise _Fault(f"--out {path}: there is no folder {path.parent}") from None
-    except IsADirectoryError as error: raise _Fault(error) from None
+    except _MISTYPED: raise _Fault(f"--out {path}: there is no folder {path.parent}") from None
     except OSError as error: raise _Fault(f"--out {path} cannot be written: {error.strerror}", _ENVIRONMENT) from None
     return path
 
 # %% ../nbs/14_command_line.ipynb #8c2449be
+def _number(context, option, value):
+    "The value of an option, if it is a number: Click lets `nan` through."
+    if value != value: raise click.BadParameter(f"{value} is not a number.", context, option)
+    return value
+
 @click.group(context_settings=dict(help_option_names=["-h", "--help"]))
 @click.version_option(package_name="cadl_flax", message="%(version)s")
 def _cli():
@@ -48,7 +53,7 @@ def _cli():
 @click.argument("image", required=False)
 @click.option("--size", type=click.IntRange(min=1), default=128, show_default=True, help="Longer side of the painting in pixels; a smaller picture stays as it is.")
 @click.option("--epochs", type=click.IntRange(min=1), help="How long to train.  [default: 100, or as --seconds allows]")
-@click.option("--seconds", type=click.FloatRange(min=0, min_open=True), help="Stop training after this time.")
+@click.option("--seconds", type=click.FloatRange(min=0, min_open=True, max=1e9), callback=_number, help="Stop training after this time.")
 @click.option("--seed", type=click.IntRange(min=0, max=2**32 - 1), default=0, show_default=True, help="Another number, another painting.")
 @click.option("--network", type=click.Choice(["fourier", "mlp"]), default="fourier", show_default=True, help="fourier is sharp, mlp the lecture's soft look.")
 @click.option("--out", default="painting.png", show_default=True, help="Where to write; the film is put beside it as .gif.")
@@ -63,8 +68,10 @@ def _paint(image, size, epochs, seconds, seed, network, out, quiet):
       cadl-flax paint photo.jpg --seconds 60 --network mlp
     """
     began = time.perf_counter()
-    picture = _input(image, size)
+    try: image and open(image, "rb").close()
+    except OSError as error: raise _Fault(f"{image}: {error.strerror}", _INPUT if isinstance(error, _MISTYPED) else _ENVIRONMENT) from None
     out = _output(out, image)
+    picture = _input(image, size)
     import jax
     from cadl_flax.painting import NETWORKS, paint_chunks, progress_bar
     painting, code = None, 0
@@ -88,7 +95,6 @@ def _input(image, size):
         return shrink(data.astronaut(), size)
     try: return shrink(read_image(image), size)
     except ValueError as error: raise _Fault(error) from None
-    except OSError as error: raise _Fault(f"{image}: {error.strerror or error}") from None
 
 # %% ../nbs/14_command_line.ipynb #2b58f9e1
 def main(

@@ -57,6 +57,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '.', 'doc_host': '', 'git_ur
                                     'cadl_flax.training.Run.model': ('minibatches.html#run.model', 'cadl_flax/training.py'),
                                     'cadl_flax.training.TrainState': ('minibatches.html#trainstate', 'cadl_flax/training.py'),
                                     'cadl_flax.training._begin': ('minibatches.html#_begin', 'cadl_flax/training.py'),
+                                    'cadl_flax.training._check_counts': ('minibatches.html#_check_counts', 'cadl_flax/training.py'),
                                     'cadl_flax.training._check_data': ('minibatches.html#_check_data', 'cadl_flax/training.py'),
                                     'cadl_flax.training._check_key': ('minibatches.html#_check_key', 'cadl_flax/training.py'),
                                     'cadl_flax.training._epochs': ('minibatches.html#_epochs', 'cadl_flax/training.py'),

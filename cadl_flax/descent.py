@@ -31,6 +31,8 @@ def gradient_descent(
     "Walk downhill on `cost`, and return the path."
     if n_steps < 1: raise ValueError(f"n_steps={n_steps} must be at least 1")
     start = jnp.asarray(start, jnp.float32)
-    shape = jax.eval_shape(cost, start).shape
+    if jnp.ndim(learning_rate): raise ValueError(f"learning_rate has shape {jnp.shape(learning_rate)}, expected one number: use jax.vmap for several")
+    if not isinstance(learning_rate, jax.core.Tracer) and not learning_rate > 0: raise ValueError(f"learning_rate={learning_rate} must be positive")
+    shape = getattr(jax.eval_shape(cost, start), "shape", None)
     if shape != (): raise ValueError(f"cost returns shape {shape}, but only a single number can be made smaller")
     return jnp.concatenate([start[None], _descend(cost, start, learning_rate, n_steps)])

@@ -19,11 +19,11 @@ class FourierFeatures(nnx.Module):
         in_features:int,      # numbers per input
         n_frequencies:int=128, # waves; each gives a sine and a cosine
         *,                    # keyword-only from here
-        sigma:float=3.,       # standard deviation of the frequencies, in periods per unit of the input
+        sigma:float=2.,       # standard deviation of the frequencies, in periods per unit of the input
         rngs:nnx.Rngs,        # decides the frequencies
     ):
         if in_features < 1 or n_frequencies < 1: raise ValueError(f"in_features={in_features} and n_frequencies={n_frequencies} must be at least 1")
-        if not isinstance(sigma, jax.core.Tracer) and not sigma > 0: raise ValueError(f"sigma={sigma} must be positive")
+        if not isinstance(sigma, jax.core.Tracer) and not 0 < sigma < float("inf"): raise ValueError(f"sigma={sigma} must be a positive number")
         self.frequencies = nnx.Variable(sigma * jax.random.normal(rngs.params(), (in_features, n_frequencies), jnp.float32))
         self.out_features = 2*n_frequencies
     def __call__(self, x:Array)->Array:

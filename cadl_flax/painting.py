@@ -45,8 +45,8 @@ NETWORKS = {"fourier": fourier_mlp, "mlp": MLP} # by the names that the command 
 class Painting:
     """A network that has learned a picture: what `paint` returns.
 
-    `run` is the training so far (`run.model` is the network), `image` the picture it was painted from, `frames` pictures of the training, the last one
-    as it is now, and `progress` the share of the training that is done.
+    `run` is the training so far (`run.model` is the network), `image` the picture it was painted from, `frames` pictures of the training, close
+    together at its start, the last one as it is now when the training is done, and `progress` the share of the training that is done.
     """
     run:Run           # the training so far
     image:np.ndarray  # the picture painted from, `(h, w)` or `(h, w, channels)`
@@ -73,14 +73,17 @@ class Painting:
 
     def film(self)->Film:
         "The training as a film."
-        return Film(self.frames, "The painting forms, from a blur to the picture.", width=max(256, self.frames[-1].shape[1]), seconds=4)
+        h, w = self.frames[-1].shape[:2]
+        frames = self.frames if self.progress == 1 else [*self.frames, render(self.run.model, h, w)]
+        return Film(frames, "The painting forms, from a blur to the picture.", width=max(256, self.frames[-1].shape[1]), seconds=4)
 
     def save(self,
         path:str|os.PathLike, # the picture's file, such as `painting.png`; the film is put beside it, with the suffix `.gif`
     )->tuple[Path, Path]: # both paths
         "Write the picture and the film, each aside and then renamed."
         path = Path(path)
-        picture = Image.fromarray((self.render()*255).round().astype(np.uint8).squeeze())
+        levels = (self.render()*255).round().astype(np.uint8)
+        picture = Image.fromarray(levels[..., 0] if levels.shape[2:] == (1,) else levels)
         def write(file): picture.save(file, format="PNG")
         write_aside(path, write)
         write_aside(path.with_suffix(".gif"), self.film().save)
@@ -108,7 +111,7 @@ def paint_chunks(
     "Paint a picture, and hand the `Painting` over after every epoch. Arguments are checked at once, painting starts with the first `next`."
     x, y = pixels(image)
     if n_epochs is not None and n_epochs < 1: raise ValueError(f"n_epochs={n_epochs} must be at least 1")
-    if seconds is not None and not seconds > 0: raise ValueError(f"seconds={seconds} must be positive")
+    if seconds is not None and not 0 < seconds < float("inf"): raise ValueError(f"seconds={seconds} must be a positive number")
     if batch_size < 1: raise ValueError(f"batch_size={batch_size} must be at least 1")
     if n_frames < 1: raise ValueError(f"n_frames={n_frames} must be at least 1")
     if not 0 < learning_rate < float("inf"): raise ValueError(f"learning_rate={learning_rate} must be a positive number")
@@ -127,7 +130,7 @@ def _paint(image, x, y, network, n_epochs, seconds, batch_size, learning_rate, l
     x, y = jnp.asarray(x), jnp.asarray(y)
     h, w = image.shape[:2]
     small = min(1, 256/max(h, w))
-    moments, frames, progress = list(np.geomspace(.01, 1, n_frames)), [], 0.
+    moments, frames, progress = list(np.geomspace(1, .01, n_frames)[::-1]), [], 0.
     while progress < 1:
         run = fit(run, x, y, n_epochs=1, learning_rate=learning_rate*(.51 + .49*np.cos(np.pi*progress)), **settings)
         settings = {}

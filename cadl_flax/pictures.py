@@ -4,7 +4,7 @@
 
 # %% ../nbs/00_pictures.ipynb #cd325cd9
 from __future__ import annotations
-import base64, html, io, os
+import base64, html, io, os, warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -45,6 +45,7 @@ def show_images(
     width:float|None=None,               # inches; 6 at most if left out
 )->Figure: # the figure
     "Draw pictures side by side, without interpolation."
+    if isinstance(images, np.ndarray) and images.ndim < 4: raise TypeError(f"images has shape {images.shape}: for one picture write [picture]")
     if not len(images): raise ValueError("images is empty: there is nothing to show")
     columns = columns or len(images)
     rows = -(-len(images)//columns)
@@ -113,15 +114,15 @@ def pixels(
     return coordinates(h, w), img_as_float32(image).reshape(h*w, *(channels or [1]))
 
 # %% ../nbs/00_pictures.ipynb #ddb98aec
-def _checked(image):
+def _checked(image, name="image"):
     "The image, if it is one."
-    if not isinstance(image, np.ndarray): raise TypeError(f"image is a {type(image).__name__}, expected a NumPy array")
+    if not isinstance(image, np.ndarray): raise TypeError(f"{name} is a {type(image).__name__}, expected a NumPy array")
     if image.ndim not in (2, 3) or 0 in image.shape:
-        raise ValueError(f"image has shape {image.shape}, expected (h, w) or (h, w, channels) with at least one pixel")
+        raise ValueError(f"{name} has shape {image.shape}, expected (h, w) or (h, w, channels) with at least one pixel")
     if image.dtype not in (bool, np.uint8, np.uint16, np.float16, np.float32, np.float64):
-        raise TypeError(f"image has dtype {image.dtype}, expected bool, uint8, uint16 or float")
+        raise TypeError(f"{name} has dtype {image.dtype}, expected bool, uint8, uint16 or float")
     if image.dtype.kind == "f" and not (image.min() >= 0 and image.max() <= 1): # a NaN fails both
-        raise ValueError(f"image has values from {image.min():g} to {image.max():g}, but floats must lie in [0, 1]: divide by the largest value, or use uint8")
+        raise ValueError(f"{name} has values from {image.min():g} to {image.max():g}, but floats must lie in [0, 1]: divide by the largest value, or use uint8")
     return image
 
 # %% ../nbs/00_pictures.ipynb #0fc053f1
@@ -141,6 +142,7 @@ def render(
     def colours(start): # the last tile is filled up with copies of the last place, so that all tiles have one size and one program
         return np.asarray(_call(model, _places(np.minimum(np.arange(start, start + tile), n - 1), h, w, window)))
     first = colours(0)
+    if first.ndim != 2 or len(first) != tile: raise ValueError(f"model returns shape {first.shape} for {tile} places, expected ({tile}, channels)")
     out = np.empty((n, first.shape[-1]), np.float32)
     for start in range(0, n, tile): out[start:start+tile] = (first if start == 0 else colours(start))[:n-start]
     return np.clip(out, 0, 1, out=out).reshape(h, w, -1)
@@ -155,6 +157,7 @@ def psnr(
     truth:np.ndarray,    # the picture to compare with, any image dtype
 )->float: # decibels; `inf` for an exact copy
     "Peak signal-to-noise ratio over all channels, after rounding `painting` to what the dtype of `truth` can hold."
+    painting, truth = _checked(painting, "painting"), _checked(truth, "truth")
     if painting.shape != truth.shape: raise ValueError(f"painting has shape {painting.shape} but truth has shape {truth.shape}")
     if painting.dtype != truth.dtype: painting = _to_dtype(painting, truth.dtype)
     a, b = img_as_float32(painting).astype(float), img_as_float32(truth).astype(float)
@@ -164,16 +167,18 @@ def psnr(
 def read_image(
     path:str|os.PathLike, # a PNG, JPEG, GIF, TIFF, WebP ... anything that Pillow reads
     *,                    # keyword-only from here
-    max_pixels:int=200_000_000, # a larger picture is refused before it is decoded
+    max_pixels:int=170_000_000, # a larger picture is refused before it is decoded; Pillow itself refuses more than 178,956,970
 )->np.ndarray: # `(h, w)` gray, `(h, w, 3)` RGB or `(h, w, 4)` RGBA; uint8 or uint16
     "Read a picture from a file, upright, in one of three layouts. Raises `OSError` as `open` does, and `ValueError` for what is no picture."
     with open(path, "rb") as file: # a missing file or a directory is an OSError from here
         try:
-            image = Image.open(file)
+            with warnings.catch_warnings(action="ignore", category=Image.DecompressionBombWarning): image = Image.open(file) # the limit is ours
             if image.width*image.height > max_pixels: raise Image.DecompressionBombError(f"it declares {image.width} x {image.height} pixels")
             image = ImageOps.exif_transpose(image)
             clear = "transparency" in image.info or image.mode in ("LA", "La", "PA", "RGBa")
             if image.mode == "1": image = image.convert("L")
+            elif image.mode in ("F", "I"): raise ValueError(f"{path} holds numbers of 32 bits (Pillow's mode {image.mode}), whose range is not known: save it with 8 or 16 bits")
+            elif image.mode == "I;16B": return np.array(image).astype(np.uint16)
             elif image.mode not in ("L", "RGB", "RGBA", "I;16") or clear: image = image.convert("RGBA" if clear else "RGB")
             return np.array(image)
         except Image.DecompressionBombError as error: raise ValueError(f"{path} is too large: {error} (at most {max_pixels:,})") from None
@@ -224,7 +229,9 @@ class Film:
         width:int|None=None,         # pixels on the page; its own size if left out
         seconds:float=3.,            # how long the frames run
         hold:float=2.,               # how long the last one stays
-    ): self.frames, self.alt, self.width, self.seconds, self.hold = list(frames), alt, width, seconds, hold
+    ):
+        if not len(frames): raise ValueError("frames is empty: a film needs at least one")
+        self.frames, self.alt, self.width, self.seconds, self.hold = list(frames), alt, width, seconds, hold
     def save(self, file):
         "Write it as a GIF, see `save_gif`."
         save_gif(self.frames, file, seconds=self.seconds, hold=self.hold)

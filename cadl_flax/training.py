@@ -105,22 +105,30 @@ def _check_data(model, x, y, loss, batch_size):
     batch = [jax.ShapeDtypeStruct((batch_size, v.shape[1]), jnp.float32) for v in (x, y)]
     try: predicted = jax.eval_shape(lambda m, x: m(x), model, batch[0])
     except TypeError as error: raise ValueError(f"the model does not take x with {x.shape[1]} features: {str(error).splitlines()[0]}") from error
+    if not hasattr(predicted, "shape"): raise TypeError(f"the model returns a {type(predicted).__name__}, expected one array")
     if predicted.shape != batch[1].shape:
         raise ValueError(f"the model predicts shape {predicted.shape} for a batch of {batch_size} rows, but the targets y have shape {batch[1].shape}")
     value = jax.eval_shape(loss, *[jax.ShapeDtypeStruct(v.shape, v.dtype) for v in (predicted, batch[1])])
     if value.shape != (): raise ValueError(f"the loss returns shape {value.shape}, expected a single number")
 
 # %% ../nbs/04_minibatches.ipynb #96062aa0
+def _check_counts(**counts):
+    "Whole numbers, one or more."
+    for name, value in counts.items():
+        if not isinstance(value, (int, jnp.integer)): raise TypeError(f"{name}={value!r} is a {type(value).__name__}, expected a whole number")
+        if value < 1: raise ValueError(f"{name}={value} must be at least 1")
+
 def _check_key(key):
     "The key, if it is one."
     dtype = getattr(key, "dtype", None)
-    if dtype is None or not (jnp.issubdtype(dtype, jax.dtypes.prng_key) or dtype == jnp.uint32):
-        raise TypeError(f"key={key!r} is not a random key: write jax.random.key(0), or another number")
+    if dtype is None or not (jnp.issubdtype(dtype, jax.dtypes.prng_key) and key.shape == () or dtype == jnp.uint32 and key.shape == (2,)):
+        raise TypeError(f"key={key!r} is not a single random key: write jax.random.key(0), or another number")
     return key
 
 def _begin(start, x, y, key=None, loss=None, learning_rate=None, optimizer=None, batch_size=None, n_batches=None):
     "The `Run` that a call of `fit` starts from: settings resolved and checked, nothing trained."
     def is_traced(v): return isinstance(v, jax.core.Tracer)
+    if key is not None: _check_key(key)
     if isinstance(start, Run):
         if key is not None and not is_traced(key) and (jax.random.key_data(key) != jax.random.key_data(start.key)).any():
             raise ValueError(f"key={key} is another key than the run's: leave it out, or start from run.model")
@@ -131,7 +139,6 @@ def _begin(start, x, y, key=None, loss=None, learning_rate=None, optimizer=None,
         if not callable(start) or not jax.tree.leaves(start) or not all(hasattr(leaf, "dtype") for leaf in jax.tree.leaves(start)):
             raise TypeError(f"start is a {type(start).__name__}, expected a Flax module with parameters, or a Run")
         if key is None: raise TypeError("key is missing: pass key=jax.random.key(0), or another number")
-        _check_key(key)
         optimizer = optimizer or adam
         run = Run(TrainState(start, optimizer.init(start)), jnp.zeros((0, 0)), key, None, 0, loss or mse, optimizer, 64 if batch_size is None else batch_size, n_batches)
     if learning_rate is not None:
@@ -140,6 +147,8 @@ def _begin(start, x, y, key=None, loss=None, learning_rate=None, optimizer=None,
         opt_state = run.state.opt_state
         opt_state = opt_state._replace(hyperparams={**opt_state.hyperparams, "learning_rate": jnp.asarray(learning_rate, jnp.float32)})
         run = replace(run, state=TrainState(run.model, opt_state))
+    if not isinstance(run.batch_size, int): _check_counts(batch_size=run.batch_size)
+    if run.n_batches is not None: _check_counts(n_batches=run.n_batches)
     jax.eval_shape(lambda: minibatches(jax.random.key(0), len(x), run.batch_size, n_batches=run.n_batches)) # its errors, for what an epoch would draw
     _check_data(run.model, x, y, run.loss, run.batch_size)
     return run
@@ -162,7 +171,7 @@ def fit(
     "Train for `n_epochs` epochs, as one compiled program. The model or run passed in is left as it was."
     x, y = jnp.asarray(x, jnp.float32), jnp.asarray(y, jnp.float32)
     run = _begin(start, x, y, key, loss, learning_rate, optimizer, batch_size, n_batches)
-    if n_epochs < 1: raise ValueError(f"n_epochs={n_epochs} must be at least 1")
+    _check_counts(n_epochs=n_epochs)
     state, losses, observed = _epochs(run.state, x, y, run.key, run.epoch, loss=run.loss, optimizer=run.optimizer,
                                       batch_size=run.batch_size, n_batches=run.n_batches, n_epochs=n_epochs, observe=observe)
     return replace(run, state=state, losses=losses, observed=observed, epoch=run.epoch + n_epochs)
@@ -179,8 +188,9 @@ def fit_chunks(
     **settings,           # `key`, `loss`, `learning_rate`, `optimizer`, `batch_size`, `n_batches`, as for `fit`
 )->Iterator[Run]: # the run after each chunk, with the losses of that chunk
     "Train as `fit` does, and hand over the `Run` after every chunk. Settings are checked at once, training starts with the first `next`."
-    if n_epochs < 1: raise ValueError(f"n_epochs={n_epochs} must be at least 1")
-    if every < 1: raise ValueError(f"every={every} must be at least 1")
+    _check_counts(n_epochs=n_epochs, every=every)
+    unknown = settings.keys() - {"key", "loss", "learning_rate", "optimizer", "batch_size", "n_batches"}
+    if unknown: raise TypeError(f"fit_chunks has no argument {', '.join(sorted(unknown))}")
     x, y = jnp.asarray(x, jnp.float32), jnp.asarray(y, jnp.float32)
     run = _begin(start, x, y, **settings)
     def chunks(run, left):

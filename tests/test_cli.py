@@ -36,6 +36,7 @@ def photos(tmp_path_factory):
     Image.fromarray(np.dstack([photo, np.full((64, 64), 200, np.uint8)])).save(folder/"clear.png")
     Image.fromarray(data.astronaut()[:90, :400]).save(folder/"wide.jpg")
     (folder/"notes.txt").write_text("no picture")
+    (folder/"film.gif").mkdir()
     (folder/"bomb.png").write_bytes(declared(40_000, 40_000))
     (folder/"half.jpg").write_bytes((folder/"wide.jpg").read_bytes()[:3000])
     return folder
@@ -74,6 +75,9 @@ def test_photos_of_every_kind(photos, tmp_path, name, shape):
     (["--size", "x"], ["--size", "x"]),
     (["--epochs", "0"], ["--epochs", "0"]),
     (["--seconds", "-1"], ["--seconds", "-1"]),
+    (["--seconds", "nan"], ["--seconds", "nan"]),
+    (["--seconds", "inf"], ["--seconds", "inf"]),
+    (["--out", "{photos}/film.png"], ["--out", "film.gif", "directory"]),
     (["--seed", "-1"], ["--seed", "-1"]),
     (["--network", "giant"], ["--network", "giant"]),
     (["--colour"], ["--colour"]),
@@ -115,7 +119,9 @@ def test_a_full_disk_is_exit_code_3_and_leaves_nothing(tmp_path):
 
 def test_ctrl_c_saves_what_there_is(tmp_path, tmp_path_factory):
     log = tmp_path_factory.mktemp("log")/"stderr"
-    with open(log, "w") as said, subprocess.Popen([sys.executable, "-m", "cadl_flax", "paint", "--seconds", "300"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=said, text=True) as process:
+    program = ("import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler) # a job in the background is born with it ignored\n"
+               "from cadl_flax.__main__ import main; sys.exit(main(['paint', '--seconds', '100']))")
+    with open(log, "w") as said, subprocess.Popen([sys.executable, "-c", program], cwd=tmp_path, stdout=subprocess.PIPE, stderr=said, text=True) as process:
         began = time.time()
         while "dB" not in log.read_text() and time.time() - began < 120: time.sleep(.1) # a first bar: the painting is under way
         process.send_signal(signal.SIGINT)
@@ -136,7 +142,7 @@ def test_seconds_and_seed(tmp_path):
 def test_help_fits_a_screen_and_costs_no_import_of_jax(tmp_path):
     result = run("paint", "--help", cwd=tmp_path)
     assert result.returncode == 0 and len(result.stdout.splitlines()) <= 40 and "Examples" in result.stdout
-    program = "import sys; from cadl_flax.__main__ import main; main(['paint', '--help']); main(['paint', '--size', '0']); sys.exit('jax' in sys.modules)"
+    program = "import sys; from cadl_flax.__main__ import main; main(['paint', '--help']); main(['paint', '--size', '0']); main(['paint', 'nowhere.jpg']); main(['paint', '--out', 'nowhere/x.png']); sys.exit('jax' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True).returncode == 0
 
 

@@ -9,7 +9,7 @@ from skimage import data
 import cadl_flax
 from cadl_flax.networks import MLP
 from cadl_flax.painting import NETWORKS, paint, paint_chunks
-from cadl_flax.pictures import psnr, shrink
+from cadl_flax.pictures import psnr, read_image, shrink
 
 PHOTO = shrink(data.astronaut(), 24)
 RAMP = np.linspace(0, 1, 24*24*3).reshape(24, 24, 3)
@@ -22,6 +22,28 @@ def test_every_layout_is_painted(image):
     painting = paint(image, n_epochs=2, batch_size=64)
     assert painting.render().shape == image.shape and painting.render().dtype == np.float32
     assert painting.progress == 1 and len(painting.frames) >= 1
+
+
+@pytest.mark.parametrize("image, saved", [(PHOTO, (24, 24, 3)), (PHOTO[..., 0], (24, 24)), (PHOTO[..., :1], (24, 24)), (PHOTO[:1], (1, 24, 3)), (PHOTO[:, :1], (24, 1, 3)),
+                                          (PHOTO[:1, :1], (1, 1, 3)), (PHOTO[:1, :1, 0], (1, 1)), (np.dstack([PHOTO, PHOTO[..., 0]]), (24, 24, 4))],
+                         ids=lambda v: str(getattr(v, "shape", v)))
+def test_what_is_saved_is_what_is_rendered(tmp_path, image, saved):
+    painting = paint(image, n_epochs=2, batch_size=64)
+    read = read_image(painting.save(tmp_path/"x.png")[0])
+    assert read.shape == saved
+    np.testing.assert_array_equal(read, (painting.render()*255).round().astype(np.uint8).reshape(saved))
+
+
+def test_a_film_of_one_frame():
+    painting = paint(PHOTO, n_epochs=4, n_frames=1)
+    assert len(painting.frames) == 1
+    np.testing.assert_array_equal(painting.frames[0], painting.render())
+
+
+def test_an_unfinished_painting_is_the_last_frame_of_its_film():
+    *_, (_, painting) = zip(range(17), paint_chunks(PHOTO, n_epochs=50, n_frames=4))
+    assert painting.progress < 1
+    np.testing.assert_array_equal(painting.film().frames[-1], painting.render())
 
 
 @pytest.mark.parametrize("size, epochs, least", [(64, 100, 28.)])

@@ -113,10 +113,27 @@ def declared(w, h):
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", w, h, 8, 2, 0, 0, 0)) + chunk(b"IDAT", zlib.compress(b"\0")) + chunk(b"IEND", b"")
 
 
-@pytest.mark.parametrize("w, h", [(40_000, 40_000), (12_000, 12_000 + 5_000)])
+@pytest.mark.parametrize("w, h", [(40_000, 40_000), (13_000, 13_200)])
 def test_a_bomb_is_refused_before_it_is_decoded(tmp_path, w, h):
     (tmp_path/"bomb.png").write_bytes(declared(w, h))
     with pytest.raises(ValueError, match="too large"): read_image(tmp_path/"bomb.png")
+
+
+def test_the_limit_is_ours_and_not_pillows(tmp_path):
+    (tmp_path/"bomb.png").write_bytes(declared(13_000, 13_200))
+    with pytest.raises(ValueError, match="it declares 13000 x 13200"): read_image(tmp_path/"bomb.png")
+
+
+@pytest.mark.parametrize("mode", ["F", "I"])
+def test_numbers_of_unknown_range_are_refused(tmp_path, mode):
+    Image.fromarray(np.ones((3, 3), dict(F=np.float32, I=np.int32)[mode])).save(tmp_path/"x.tif")
+    with pytest.raises(ValueError, match=f"x.tif.*mode {mode}"): read_image(tmp_path/"x.tif")
+
+
+def test_big_endian_pictures_keep_their_levels(tmp_path):
+    levels = np.arange(12, dtype=np.uint16).reshape(3, 4)*5000
+    Image.frombytes("I;16B", (4, 3), levels.astype(">u2").tobytes()).save(tmp_path/"x.tif")
+    np.testing.assert_array_equal(read_image(tmp_path/"x.tif"), levels)
 
 
 @pytest.mark.parametrize("damage", [lambda b: b[:len(b)//2], lambda b: b[:60] + bytes(40) + b[100:], lambda b: b[:20], lambda b: b""])

@@ -108,7 +108,7 @@ def same_text(a: str, b: str) -> bool:
 
 def same_picture(a: str, b: str) -> bool:
     "Same size, same number of frames, and no frame under 35 dB."
-    frames = [[np.asarray(f.convert("RGBA"), float)/255 for f in ImageSequence.Iterator(Image.open(io.BytesIO(base64.b64decode(x))))] for x in (a, b)]
+    frames = [[np.asarray(f.convert("RGB"), float)/255 for f in ImageSequence.Iterator(Image.open(io.BytesIO(base64.b64decode(x))))] for x in (a, b)]
     if len(frames[0]) != len(frames[1]): return False
     return all(p.shape == q.shape and np.mean((p - q)**2) <= 10**-3.5 for p, q in zip(*frames))
 
