@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageOps, UnidentifiedImageError
 from skimage.metrics import peak_signal_noise_ratio
 from skimage.transform import resize
-from skimage.util import img_as_float32, img_as_ubyte, img_as_uint
+from skimage.util import img_as_float32, img_as_float64, img_as_ubyte, img_as_uint
 
 # %% auto #0
 __all__ = ['COLORS', 'use_style', 'show_images', 'shrink', 'coordinates', 'pixels', 'render', 'psnr', 'read_image', 'save_gif',
@@ -160,7 +160,7 @@ def psnr(
     painting, truth = _checked(painting, "painting"), _checked(truth, "truth")
     if painting.shape != truth.shape: raise ValueError(f"painting has shape {painting.shape} but truth has shape {truth.shape}")
     if painting.dtype != truth.dtype: painting = _to_dtype(painting, truth.dtype)
-    a, b = img_as_float32(painting).astype(float), img_as_float32(truth).astype(float)
+    a, b = img_as_float64(painting), img_as_float64(truth)
     return float("inf") if (a == b).all() else float(peak_signal_noise_ratio(b, a, data_range=1))
 
 # %% ../nbs/00_pictures.ipynb #b18952bc
