@@ -18,7 +18,7 @@ from .features import FourierFeatures
 from .networks import MLP, count_parameters
 from .pictures import Film, pixels, psnr, render, write_aside
 from .regression import mse
-from .training import Run, _check_key, fit
+from .training import Run, _check_counts, _check_key, fit
 
 # %% auto #0
 __all__ = ['NETWORKS', 'fourier_mlp', 'Painting', 'paint_chunks', 'paint', 'progress_bar']
@@ -110,10 +110,8 @@ def paint_chunks(
 )->Iterator[Painting]: # the painting after each epoch
     "Paint a picture, and hand the `Painting` over after every epoch. Arguments are checked at once, painting starts with the first `next`."
     x, y = pixels(image)
-    if n_epochs is not None and n_epochs < 1: raise ValueError(f"n_epochs={n_epochs} must be at least 1")
+    _check_counts(n_epochs=n_epochs, batch_size=batch_size, n_frames=n_frames)
     if seconds is not None and not 0 < seconds < float("inf"): raise ValueError(f"seconds={seconds} must be a positive number")
-    if batch_size < 1: raise ValueError(f"batch_size={batch_size} must be at least 1")
-    if n_frames < 1: raise ValueError(f"n_frames={n_frames} must be at least 1")
     if not 0 < learning_rate < float("inf"): raise ValueError(f"learning_rate={learning_rate} must be a positive number")
     network = fourier_mlp if network is None else network
     if not callable(network): raise TypeError(f"network={network!r} is a {type(network).__name__}, expected a function or a module class")

@@ -111,10 +111,11 @@ def _check_data(model, x, y, loss, batch_size):
     value = jax.eval_shape(loss, *[jax.ShapeDtypeStruct(v.shape, v.dtype) for v in (predicted, batch[1])])
     if value.shape != (): raise ValueError(f"the loss returns shape {value.shape}, expected a single number")
 
-# %% ../nbs/04_minibatches.ipynb #96062aa0
+# %% ../nbs/04_minibatches.ipynb #b35d3d89
 def _check_counts(**counts):
-    "Whole numbers, one or more."
+    "Whole numbers, one or more; `None` is a number left out."
     for name, value in counts.items():
+        if value is None: continue
         if not isinstance(value, (int, jnp.integer)): raise TypeError(f"{name}={value!r} is a {type(value).__name__}, expected a whole number")
         if value < 1: raise ValueError(f"{name}={value} must be at least 1")
 
@@ -125,6 +126,7 @@ def _check_key(key):
         raise TypeError(f"key={key!r} is not a single random key: write jax.random.key(0), or another number")
     return key
 
+# %% ../nbs/04_minibatches.ipynb #96062aa0
 def _begin(start, x, y, key=None, loss=None, learning_rate=None, optimizer=None, batch_size=None, n_batches=None):
     "The `Run` that a call of `fit` starts from: settings resolved and checked, nothing trained."
     def is_traced(v): return isinstance(v, jax.core.Tracer)
@@ -147,8 +149,7 @@ def _begin(start, x, y, key=None, loss=None, learning_rate=None, optimizer=None,
         opt_state = run.state.opt_state
         opt_state = opt_state._replace(hyperparams={**opt_state.hyperparams, "learning_rate": jnp.asarray(learning_rate, jnp.float32)})
         run = replace(run, state=TrainState(run.model, opt_state))
-    if not isinstance(run.batch_size, int): _check_counts(batch_size=run.batch_size)
-    if run.n_batches is not None: _check_counts(n_batches=run.n_batches)
+    _check_counts(batch_size=run.batch_size, n_batches=run.n_batches)
     jax.eval_shape(lambda: minibatches(jax.random.key(0), len(x), run.batch_size, n_batches=run.n_batches)) # its errors, for what an epoch would draw
     _check_data(run.model, x, y, run.loss, run.batch_size)
     return run
