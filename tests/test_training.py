@@ -140,6 +140,7 @@ def test_no_array_of_the_length_of_large_data_is_made():
     rows = np.asarray(minibatches(KEY, n, 512, n_batches=7))
     assert rows.shape == (7, 512) and rows.min() >= 0 and rows.max() < n and rows.std() > n/4
     np.testing.assert_array_equal(rows[:3], minibatches(KEY, n, 512, n_batches=3)) # batch b depends on key and b
+    assert len(np.unique(rows)) > .99*rows.size # and is another batch than those before it
 
 
 def test_matrix_products_are_at_full_precision():
@@ -152,11 +153,15 @@ def test_matrix_products_are_at_full_precision():
 def test_everything_is_float32_whatever_x64_says():
     program = """
 import jax, sys
+from flax import nnx
 from skimage import data
-from cadl_flax import paint
-from cadl_flax.pictures import shrink
-p = paint(shrink(data.astronaut(), 16), n_epochs=3)
-print({str(leaf.dtype) for leaf in jax.tree.leaves(p.run.state) if leaf.dtype.kind == 'f'}, p.render().dtype, p.run.losses.dtype)
+from cadl_flax import fit, paint
+from cadl_flax.networks import MLP
+from cadl_flax.pictures import pixels, shrink
+image = shrink(data.astronaut(), 16)
+p = paint(image, n_epochs=3)
+untold = fit(MLP(2, 3, rngs=nnx.Rngs(0)), *pixels(image), key=jax.random.key(0), n_epochs=2) # at the rate it starts with
+print({str(leaf.dtype) for leaf in jax.tree.leaves((p.run.state, untold.state)) if leaf.dtype.kind == 'f'}, p.render().dtype, p.run.losses.dtype)
 p.render().tofile(sys.argv[1])
 """
     pictures = []
