@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import partial
 
 import jax, jax.numpy as jnp
+from flax import nnx
 from jax import Array
 
 # %% auto #0
@@ -17,22 +18,22 @@ __all__ = ['gradient_descent']
 @partial(jax.jit, static_argnames=("cost", "n_steps"))
 def _descend(cost, start, learning_rate, n_steps):
     def step(position, _):
-        position = position - learning_rate * jax.grad(cost)(position)
+        position = jax.tree.map(lambda p, slope: p - learning_rate*slope, position, jax.grad(cost)(position))
         return position, position
     return jax.lax.scan(step, start, length=n_steps)[1]
 
 def gradient_descent(
-    cost:Callable,        # a differentiable function of one array, returning a scalar
-    start:Array|float,    # where to begin, any shape
+    cost:Callable,        # a differentiable function of one argument, returning a scalar
+    start:Array|float|nnx.Module, # where to begin: a number, an array of any shape, or a container of arrays such as a Flax module
     *,                    # keyword-only from here
     learning_rate:Array|float, # the step is this times the slope
     n_steps:int=100,      # how many steps to take
-)->Array: # every position on the way, `(n_steps + 1, *start.shape)`, the start first
+)->Array|nnx.Module: # every position on the way, `(n_steps + 1, *shape)` for each array of `start`, the start first
     "Walk downhill on `cost`, and return the path."
     if n_steps < 1: raise ValueError(f"n_steps={n_steps} must be at least 1")
-    start = jnp.asarray(start, jnp.float32)
+    start = jax.tree.map(lambda value: jnp.asarray(value, jnp.float32), start)
     if jnp.ndim(learning_rate): raise ValueError(f"learning_rate has shape {jnp.shape(learning_rate)}, expected one number: use jax.vmap for several")
     if not isinstance(learning_rate, jax.core.Tracer) and not learning_rate > 0: raise ValueError(f"learning_rate={learning_rate} must be positive")
     shape = getattr(jax.eval_shape(cost, start), "shape", None)
     if shape != (): raise ValueError(f"cost returns shape {shape}, but only a single number can be made smaller")
-    return jnp.concatenate([start[None], _descend(cost, start, learning_rate, n_steps)])
+    return jax.tree.map(lambda first, rest: jnp.concatenate([first[None], rest]), start, _descend(cost, start, learning_rate, n_steps))
