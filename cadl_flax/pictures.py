@@ -240,7 +240,7 @@ class Film:
         def url(kind, image, **options):
             image.save(buffer := io.BytesIO(), format=kind, **options)
             return f"data:image/{kind.lower()};base64,{base64.b64encode(buffer.getvalue()).decode()}"
-        still = url("PNG", images[-1])
-        film = url("WEBP", images[0], save_all=True, append_images=images[1:], quality=80, duration=_durations(len(images), self.seconds, self.hold), loop=0)
-        return (f'<picture><source media="(prefers-reduced-motion: reduce)" srcset="{still}">'
+        still = url("WEBP", images[-1], quality=90, method=6)
+        film = url("WEBP", images[0], save_all=True, append_images=images[1:], quality=80, method=3, minimize_size=True, duration=_durations(len(images), self.seconds, self.hold), loop=0)
+        return (f'<picture><source media="(prefers-reduced-motion: reduce), print" srcset="{still}">'
                 f'<img src="{film}" alt="{html.escape(self.alt)}" width="{self.width or images[0].width}" style="image-rendering: pixelated"></picture>')

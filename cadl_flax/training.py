@@ -12,6 +12,7 @@ import jax, jax.numpy as jnp, optax
 from flax import nnx
 from jax import Array
 from .regression import mse
+from .splits import _check_key
 
 # %% auto #0
 __all__ = ['adam', 'minibatches', 'TrainState', 'train_step', 'Run', 'fit', 'fit_chunks']
@@ -118,13 +119,6 @@ def _check_counts(**counts):
         if value is None: continue
         if not isinstance(value, (int, jnp.integer)): raise TypeError(f"{name}={value!r} is a {type(value).__name__}, expected a whole number")
         if value < 1: raise ValueError(f"{name}={value} must be at least 1")
-
-def _check_key(key):
-    "The key, if it is one."
-    dtype = getattr(key, "dtype", None)
-    if dtype is None or not (jnp.issubdtype(dtype, jax.dtypes.prng_key) and key.shape == () or dtype == jnp.uint32 and key.shape == (2,)):
-        raise TypeError(f"key={key!r} is not a single random key: write jax.random.key(0), or another number")
-    return key
 
 # %% ../nbs/04_minibatches.ipynb #96062aa0
 def _begin(start, x, y, key=None, loss=None, learning_rate=None, optimizer=None, batch_size=None, n_batches=None):
