@@ -75,7 +75,7 @@ class FourierFeatures(nnx.Module):
         sigma:float=2.,       # standard deviation of the frequencies, in periods per unit of the input
         rngs:nnx.Rngs,        # decides the frequencies
     ):
-        if in_features < 1 or n_frequencies < 1: raise ValueError(f"in_features={in_features} and n_frequencies={n_frequencies} must be at least 1")
+        _check_counts(in_features=in_features, n_frequencies=n_frequencies)
         if not isinstance(sigma, jax.core.Tracer) and not 0 < sigma < float("inf"): raise ValueError(f"sigma={sigma} must be a positive number")
         self.frequencies = nnx.Variable(sigma * jax.random.normal(rngs.params(), (in_features, n_frequencies), jnp.float32))
         self.out_features = 2*n_frequencies

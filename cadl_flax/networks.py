@@ -29,6 +29,7 @@ class MLP(nnx.Module):
         rngs:nnx.Rngs,    # decides the weights
     ):
         _check_counts(in_features=in_features, out_features=out_features, width=width)
+        if not isinstance(depth, int): raise TypeError(f"depth={depth!r} is a {type(depth).__name__}, expected a whole number")
         if depth < 0: raise ValueError(f"depth={depth} must not be negative")
         sizes = [in_features, *[width]*depth]
         self.hidden = nnx.List([Dense(a, b, activation=activation, kernel_init=kernel_init, rngs=rngs) for a, b in zip(sizes, sizes[1:])])
