@@ -51,7 +51,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '.', 'doc_host': '', 'git_ur
                                     'cadl_flax.painting.Painting.psnr': ('painting.html#painting.psnr', 'cadl_flax/painting.py'),
                                     'cadl_flax.painting.Painting.render': ('painting.html#painting.render', 'cadl_flax/painting.py'),
                                     'cadl_flax.painting.Painting.save': ('painting.html#painting.save', 'cadl_flax/painting.py'),
-                                    'cadl_flax.painting._begin_network': ('painting.html#_begin_network', 'cadl_flax/painting.py'),
                                     'cadl_flax.painting._paint': ('painting.html#_paint', 'cadl_flax/painting.py'),
                                     'cadl_flax.painting.fourier_mlp': ('painting.html#fourier_mlp', 'cadl_flax/painting.py'),
                                     'cadl_flax.painting.paint': ('painting.html#paint', 'cadl_flax/painting.py'),

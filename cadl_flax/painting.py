@@ -7,7 +7,6 @@ from __future__ import annotations
 import os, time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 import jax, jax.numpy as jnp, numpy as np
@@ -121,14 +120,12 @@ def paint_chunks(
     return _paint(image, x, y, network, n_epochs, seconds, min(batch_size, len(x)), learning_rate, loss, key, n_frames)
 
 # %% ../nbs/08_painting.ipynb #20c8fe1d
-@partial(jax.jit, static_argnums=(1, 2, 3))
-def _begin_network(key, network, in_features, out_features): return network(in_features, out_features, rngs=nnx.Rngs(key))
-
 def _paint(image, x, y, network, n_epochs, seconds, batch_size, learning_rate, loss, key, n_frames):
     began = time.perf_counter()
     if n_epochs is None: n_epochs = 100 if seconds is None else float("inf")
+    def network_of(key): return network(x.shape[1], y.shape[1], rngs=nnx.Rngs(key)) # made anew, as a network may have changed since the last call
     net_key, data_key = jax.random.split(key)
-    run, settings = _begin_network(net_key, network, x.shape[1], y.shape[1]), dict(key=data_key, loss=loss, batch_size=batch_size, n_batches=min(len(x)//batch_size, max(1, 2**16//batch_size)))
+    run, settings = jax.jit(network_of)(net_key), dict(key=data_key, loss=loss, batch_size=batch_size, n_batches=min(len(x)//batch_size, max(1, 2**16//batch_size)))
     x, y = jnp.asarray(x), jnp.asarray(y)
     h, w = image.shape[:2]
     small = min(1, 256/max(h, w))

@@ -199,7 +199,7 @@ def save_gif(
     if len({np.shape(frame) for frame in frames}) > 1: raise ValueError(f"frames have shapes {sorted({np.shape(frame) for frame in frames})}, but a film has one")
     if not 2 <= colors <= 256: raise ValueError(f"colors={colors} must be between 2 and 256")
     images = [Image.fromarray(_rgb(frame)) for frame in frames]
-    palette = images[-1].quantize(colors, method=Image.Quantize.MEDIANCUT)
+    palette = images[-1].quantize(colors, method=Image.Quantize.MEDIANCUT, kmeans=3)
     images = [im.quantize(palette=palette, dither=Image.Dither.NONE) for im in images]
     options = dict(format="GIF", save_all=True, append_images=images[1:], duration=_durations(len(images), seconds, hold), loop=0, optimize=False)
     if isinstance(file, (str, os.PathLike)): write_aside(file, lambda out: images[0].save(out, **options))

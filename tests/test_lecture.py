@@ -116,7 +116,7 @@ def test_the_printed_costs_come_from_an_intercept_of_one(intercept):
 def test_an_epoch_is_every_row_once_in_ten_batches():
     rows = minibatches(KEYS[0], 100, 10)
     assert rows.shape == (10, 10) and sorted(rows.ravel().tolist()) == list(range(100))
-    assert (np.diff(np.sort(rows.ravel())) == 1).all() and not (rows.ravel() == jnp.arange(100)).all()
+    assert not (rows.ravel() == jnp.arange(100)).all()
 
 
 # In[22]-In[28]: the function `train`, and what was given to it
@@ -235,7 +235,8 @@ def painter(key):
 def test_the_size_of_the_network_and_of_an_epoch():
     net = painter(KEYS[0])
     assert count_parameters(net) == 21187
-    assert minibatches(KEYS[0], 4096, 50).shape == (81, 50) and 4096 - 81*50 == 46 and 81*500 == 40500
+    rows = minibatches(KEYS[0], len(PLACES), 50)
+    assert rows.shape == (81, 50) and len(set(range(len(PLACES))) - set(rows.ravel().tolist())) == 46
 
 
 def test_the_first_epochs_of_the_painting():

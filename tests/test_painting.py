@@ -79,3 +79,13 @@ def test_large_pictures_have_short_epochs_and_small_frames():
 def test_stable_names_are_imported_from_the_top():
     assert cadl_flax.paint is paint and set(cadl_flax.__all__) == {"paint", "Painting", "fit", "Run"} <= set(dir(cadl_flax))
     with pytest.raises(AttributeError): cadl_flax.sculpt
+
+
+def test_a_network_is_made_anew_for_every_painting():
+    "A function that reads a name from outside, as in a notebook, and the name changes between two paintings."
+    width = 8
+    def network(in_features, out_features, *, rngs): return MLP(in_features, out_features, width=width, depth=1, rngs=rngs)
+    image = np.zeros((8, 8, 3))
+    narrow = paint(image, network=network, n_epochs=1)
+    width = 16
+    assert paint(image, network=network, n_epochs=1).n_parameters > narrow.n_parameters
