@@ -55,10 +55,12 @@ def _cli():
 @click.option("--epochs", type=click.IntRange(min=1), help="How long to train.  [default: 100, or as --seconds allows]")
 @click.option("--seconds", type=click.FloatRange(min=0, min_open=True, max=1e9), callback=_number, help="Stop training after this time.")
 @click.option("--seed", type=click.IntRange(min=0, max=2**32 - 1), default=0, show_default=True, help="Another number, another painting.")
-@click.option("--network", type=click.Choice(["fourier", "mlp"]), default="fourier", show_default=True, help="fourier is sharp, mlp the lecture's soft look.")
+@click.option("--target-psnr", type=click.FloatRange(min=0, min_open=True, max=1e9), callback=_number, help="Stop when the painting is as near to the picture, in decibels.")
+@click.option("--network", type=click.Choice(["half-grid", "grid", "siren", "fourier", "mlp"]), default="half-grid", show_default=True,
+              help="grid is the sharpest, half-grid the best enlarged, mlp the lecture's soft look.")
 @click.option("--out", default="painting.png", show_default=True, help="Where to write; the film is put beside it as .gif.")
 @click.option("--quiet", is_flag=True, help="No progress bar.")
-def _paint(image, size, epochs, seconds, seed, network, out, quiet):
+def _paint(image, size, epochs, seconds, target_psnr, seed, network, out, quiet):
     """Paint IMAGE (an astronaut if left out): train a network to know its colours by heart.
 
     \b
@@ -73,11 +75,11 @@ def _paint(image, size, epochs, seconds, seed, network, out, quiet):
     out = _output(out, image)
     picture = _input(image, size)
     import jax
-    from cadl_flax.painting import NETWORKS, paint_chunks, progress_bar
+    from cadl_flax.painting import _progress_bar, paint_chunks
     painting, code = None, 0
-    chunks = paint_chunks(picture, network=NETWORKS[network], n_epochs=epochs, seconds=seconds, key=jax.random.key(seed))
+    chunks = paint_chunks(picture, network=network, n_epochs=epochs, seconds=seconds, target_psnr=target_psnr, key=jax.random.key(seed))
     try:
-        for painting in progress_bar(chunks, disable=quiet, mininterval=.1 if sys.stderr.isatty() else 5): pass
+        for painting in _progress_bar(chunks, disable=quiet, mininterval=.1 if sys.stderr.isatty() else 5): pass
     except KeyboardInterrupt: code = _INTERRUPTED
     if painting is None: raise _Fault("interrupted before there was anything to save", _INTERRUPTED)
     try: files = painting.save(out)

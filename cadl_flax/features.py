@@ -12,7 +12,7 @@ from jax import Array
 from .training import _check_counts
 
 # %% auto #0
-__all__ = ['polynomial_features', 'StandardScaler', 'FourierFeatures']
+__all__ = ['polynomial_features', 'StandardScaler', 'sine', 'FourierFeatures']
 
 # %% ../nbs/05_input_representation.ipynb #8ecd60f7
 def polynomial_features(
@@ -65,7 +65,18 @@ class StandardScaler(nnx.Module):
         if x.shape[1] != n: raise ValueError(f"x has {x.shape[1]} columns, but the scaler was fitted to {n}")
         return x, jax.lax.stop_gradient(self.mean[...]), jax.lax.stop_gradient(self.scale[...])
 
-# %% ../nbs/05_input_representation.ipynb #77b9d873
+# %% ../nbs/05_input_representation.ipynb #5715dd29
+def sine(
+    x:Array, # angles in radians, any shape, up to about 10,000
+)->Array: # the same shape
+    "`jnp.sin`, to within 3e-7, by a polynomial: faster on a processor, and differentiable."
+    half_turns = jnp.round(x*(1/np.pi))
+    rest = x - half_turns*3.140625 - half_turns*(np.pi - 3.140625) # in two parts, as half_turns * pi would be rounded
+    sign = 1 - 2*(half_turns - 2*jnp.floor(half_turns/2))
+    s = rest*rest
+    return sign*rest*(1 + s*(-1.66666571e-1 + s*(8.33301752e-3 + s*(-1.98066311e-4 + s*2.60008845e-6))))
+
+# %% ../nbs/05_input_representation.ipynb #2aa6b256
 class FourierFeatures(nnx.Module):
     "Sines and cosines of random frequencies: `(n, in_features)` to `(n, 2 * n_frequencies)`. The frequencies are drawn once and not trained."
     def __init__(self,
@@ -81,4 +92,4 @@ class FourierFeatures(nnx.Module):
         self.out_features = 2*n_frequencies
     def __call__(self, x:Array)->Array:
         angles = 2*jnp.pi * (x @ jax.lax.stop_gradient(self.frequencies[...]))
-        return jnp.concatenate([jnp.sin(angles), jnp.cos(angles)], axis=-1)
+        return jnp.concatenate([sine(angles), sine(angles + jnp.pi/2)], axis=-1)

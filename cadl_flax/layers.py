@@ -16,7 +16,7 @@ from .pictures import COLORS
 from .training import _check_counts
 
 # %% auto #0
-__all__ = ['Dense', 'draw_network', 'describe_network']
+__all__ = ['Dense', 'draw_network']
 
 # %% ../nbs/06_activation_functions.ipynb #78d08752
 class Dense(nnx.Linear):
@@ -100,7 +100,7 @@ def draw_network(
     return ax
 
 # %% ../nbs/06_activation_functions.ipynb #597e7780
-def describe_network(
+def _describe_network(
     model:nnx.Module|Sequence, # as for `draw_network`
 )->str: # one sentence
     "Say in words what `draw_network` draws, for an alt text."

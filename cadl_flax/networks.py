@@ -6,14 +6,15 @@
 from __future__ import annotations
 from collections.abc import Callable
 
-import jax
+import jax, numpy as np
 from flax import nnx
 from jax import Array
+from .features import sine
 from .layers import Dense
 from .training import _check_counts
 
 # %% auto #0
-__all__ = ['MLP', 'count_parameters']
+__all__ = ['MLP', 'count_parameters', 'Siren']
 
 # %% ../nbs/07_going_deeper.ipynb #fde6a81f
 class MLP(nnx.Module):
@@ -45,3 +46,31 @@ def count_parameters(
 )->int: # how many numbers training changes
     "Count the parameters of `model`."
     return sum(leaf.size for leaf in jax.tree.leaves(nnx.state(model, nnx.Param)))
+
+# %% ../nbs/07_going_deeper.ipynb #23f728f6
+class Siren(nnx.Module):
+    "A network of sines: `depth` hidden layers of `width` neurons, `(n, in_features)` to `(n, out_features)`. It wants small learning rates, about 1e-3."
+    def __init__(self,
+        in_features:int,  # numbers per input, best within [-1, 1]
+        out_features:int, # numbers per output
+        *,                # keyword-only from here
+        width:int=128,    # neurons in each hidden layer
+        depth:int=3,      # hidden layers, at least one
+        first_omega:float=30., # how fine the detail is: radians per unit of the input
+        omega:float=30.,  # the factor in the other layers
+        rngs:nnx.Rngs,    # decides the weights
+    ):
+        _check_counts(in_features=in_features, out_features=out_features, width=width, depth=depth)
+        for name, value in (("first_omega", first_omega), ("omega", omega)):
+            if not 0 < value < float("inf"): raise ValueError(f"{name}={value} must be a positive number")
+        self.first_omega, self.omega, sizes = first_omega, omega, [in_features, *[width]*depth, out_features]
+        self.hidden = nnx.List([Dense(a, b, rngs=rngs) for a, b in zip(sizes, sizes[1:-1])])
+        self.out = Dense(width, out_features, rngs=rngs)
+        for i, layer in enumerate([*self.hidden, self.out]):
+            bound = 1/in_features if i == 0 else np.sqrt(6/width)/omega
+            layer.kernel[...] = jax.random.uniform(rngs.params(), layer.kernel.shape, minval=-bound, maxval=bound)
+            layer.bias[...] = jax.random.uniform(rngs.params(), layer.bias.shape, minval=-1, maxval=1)/np.sqrt(sizes[i])
+    def __call__(self, x:Array)->Array:
+        for i, layer in enumerate(self.hidden):
+            with jax.named_scope(f"hidden/{i}"): x = sine((self.omega if i else self.first_omega)*layer(x))
+        with jax.named_scope("out"): return self.out(x)

@@ -6,7 +6,8 @@
 from __future__ import annotations
 import os, time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import jax, jax.numpy as jnp, numpy as np
@@ -15,44 +16,65 @@ from jax import Array
 from PIL import Image
 from tqdm import tqdm
 from .features import FourierFeatures
-from .networks import MLP, count_parameters
-from .pictures import Film, pixels, psnr, render, write_aside
+from .networks import MLP, Siren, count_parameters
+from .pictures import Film, _write_aside, pixels, psnr, render
 from .regression import mse
 from .splits import _check_key
 from .training import Run, _check_counts, fit
 
 # %% auto #0
-__all__ = ['NETWORKS', 'fourier_mlp', 'Painting', 'paint_chunks', 'paint', 'progress_bar']
+__all__ = ['mlp_behind', 'Painting', 'paint_chunks', 'paint']
 
 # %% ../nbs/08_painting.ipynb #3a8d6d4e
-def fourier_mlp(
-    in_features:int,  # numbers per place
-    out_features:int, # numbers per colour
-    *,                # keyword-only from here
-    n_frequencies:int=128, # waves, see `FourierFeatures`
-    sigma:float=2.,   # how fine the detail is, in periods per half of the longer side
-    width:int=64,     # neurons in each hidden layer
-    depth:int=3,      # hidden layers
-    rngs:nnx.Rngs,    # decides waves and weights
-)->nnx.Module: # places to colours
-    "Waves for coordinates and an `MLP` behind them: the network that `paint` uses if none is given."
-    features = FourierFeatures(in_features, n_frequencies, sigma=sigma, rngs=rngs)
-    return nnx.Sequential(features, MLP(features.out_features, out_features, width=width, depth=depth, rngs=rngs))
+def mlp_behind(
+    encoding:Callable, # a module class such as `FourierFeatures` or `HashGrid`, whose `out_features` the `MLP` takes
+    *,                 # keyword-only from here
+    width:int=64,      # neurons in each hidden layer
+    depth:int=3,       # hidden layers
+    **options,         # for the encoding
+)->Callable: # called as `network(in_features, out_features, rngs=rngs)`, as `paint` does
+    "A network that encodes places first, and turns the encoding into colours with an `MLP`."
+    def network(in_features, out_features, *, rngs):
+        encode = encoding(in_features, rngs=rngs, **options)
+        return nnx.Sequential(encode, MLP(encode.out_features, out_features, width=width, depth=depth, rngs=rngs))
+    return network
 
-NETWORKS = {"fourier": fourier_mlp, "mlp": MLP} # by the names that the command line uses
+# %% ../nbs/08_painting.ipynb #716e870b
+_LEARNING_RATES = {"half-grid": 5e-3, "grid": 5e-3, "siren": 1e-3, "fourier": 5e-3, "mlp": 5e-3}
+
+def _named(name, size):
+    "The network called `name`, for a picture whose longer side has `size` pixels."
+    from cadl_flax.encodings import HashGrid # page 10; the only import from a later page
+    if name not in _LEARNING_RATES: raise ValueError(f"network={name!r} is not known: choose one of {', '.join(_LEARNING_RATES)}, or pass a function")
+    if name == "siren": return partial(Siren, first_omega=max(30., .35*size))
+    if name == "fourier": return mlp_behind(FourierFeatures, n_frequencies=128, sigma=2.)
+    return MLP if name == "mlp" else mlp_behind(HashGrid, finest=max(1, size//2) if name == "half-grid" else size, depth=2)
 
 # %% ../nbs/08_painting.ipynb #963a49bf
+@dataclass(frozen=True)
+class _Plan:
+    "How long a painting is to be trained, from epoch `first` on, and how."
+    n_epochs:float
+    seconds:float|None
+    target_psnr:float|None
+    learning_rate:float
+    n_frames:int
+    first:int=0
+
 @dataclass(frozen=True, repr=False)
 class Painting:
-    """A network that has learned a picture: what `paint` returns.
+    """A network that has learned a picture: what `paint` returns, and takes to go on.
 
     `run` is the training so far (`run.model` is the network), `image` the picture it was painted from, `frames` pictures of the training, close
-    together at its start, the last one as it is now when the training is done, and `progress` the share of the training that is done.
+    together at its start, the last one as it is now when the training is done, `losses` the mean loss of each epoch, and `progress` the share of
+    the training that is done.
     """
     run:Run           # the training so far
     image:np.ndarray  # the picture painted from, `(h, w)` or `(h, w, channels)`
     frames:list=field(default_factory=list) # floats in [0, 1], the longer side at most 256 pixels
+    losses:list=field(default_factory=list) # a number an epoch
     progress:float=1. # 0 to 1
+    plan:_Plan|None=None # what was asked for
 
     @property
     def n_parameters(self)->int:
@@ -73,10 +95,10 @@ class Painting:
         return picture[..., 0] if self.image.ndim == 2 else picture
 
     def film(self)->Film:
-        "The training as a film."
-        h, w = self.frames[-1].shape[:2]
-        frames = self.frames if self.progress == 1 else [*self.frames, render(self.run.model, h, w)]
-        return Film(frames, "The painting forms, from a blur to the picture.", width=max(256, self.frames[-1].shape[1]), seconds=4)
+        "The training as a film, of at most sixty frames."
+        frames = self.frames if self.progress == 1 and self.frames else [*self.frames, _frame(self.run.model, self.image)]
+        shown = np.unique(np.linspace(0, len(frames) - 1, 60).round().astype(int))
+        return Film([frames[i] for i in shown], "The painting forms, from a blur to the picture.", width=max(256, frames[-1].shape[1]), seconds=4)
 
     def save(self,
         path:str|os.PathLike, # the picture's file, such as `painting.png`; the film is put beside it, with the suffix `.gif`
@@ -86,8 +108,8 @@ class Painting:
         levels = (self.render()*255).round().astype(np.uint8)
         picture = Image.fromarray(levels[..., 0] if levels.shape[2:] == (1,) else levels)
         def write(file): picture.save(file, format="PNG")
-        write_aside(path, write)
-        write_aside(path.with_suffix(".gif"), self.film().save)
+        _write_aside(path, write)
+        _write_aside(path.with_suffix(".gif"), self.film().save)
         return path, path.with_suffix(".gif")
 
     def __repr__(self):
@@ -96,69 +118,92 @@ class Painting:
     def _repr_html_(self):
         return f"<figure>{self.film()._repr_html_()}<figcaption>{self.psnr:.1f} dB, {self.n_parameters:,} parameters, {self.run.epoch} epochs</figcaption></figure>"
 
-# %% ../nbs/08_painting.ipynb #b9724d67
+# %% ../nbs/08_painting.ipynb #ca8cbf2f
+def _frame(model, image):
+    "The painting in the shape of `image`, small enough for a film."
+    h, w = image.shape[:2]
+    small = min(1, 256/max(h, w))
+    return render(model, max(1, round(h*small)), max(1, round(w*small)))
+
+# %% ../nbs/08_painting.ipynb #e8ccdcdd
 def paint_chunks(
-    image:np.ndarray,           # `(h, w)` or `(h, w, channels)`: bool, uint8, uint16, or floats in [0, 1]
+    image:np.ndarray|Painting,  # `(h, w)` or `(h, w, channels)`: bool, uint8, uint16, or floats in [0, 1]; or a `Painting` to go on with
     *,                          # keyword-only from here
-    network:Callable|None=None, # called as `network(in_features, out_features, rngs=rngs)`; `fourier_mlp` if left out
-    n_epochs:int|None=None,     # how long to train; 100 epochs, or as many as `seconds` allow
+    network:Callable|str|None=None, # `"half-grid"` if left out, `"grid"`, `"siren"`, `"fourier"`, `"mlp"`, or called as `network(in_features, out_features, rngs=rngs)`
+    n_epochs:int|None=None,     # how long to train; 100 epochs, or as many as `seconds` allow. A `Painting` that is not done finishes what was asked for
     seconds:float|None=None,    # stop after this time, compiling included
-    batch_size:int=512,         # pixels in a step
-    learning_rate:float=5e-3,   # at the start; it falls along a cosine to a fiftieth
-    loss:Callable=mse,          # `loss(predictions, targets)`
-    key:Array|None=None,        # decides the network and the order of the pixels; `jax.random.key(0)` if left out
+    target_psnr:float|None=None, # stop when the painting is as near to the picture, in decibels
+    batch_size:int|None=None,   # pixels in a step; 512 for a picture, unchanged for a `Painting`
+    learning_rate:float|None=None, # at the start; it falls along a cosine to a fiftieth. 5e-3, or 1e-3 for a `"siren"`
+    loss:Callable|None=None,    # `loss(predictions, targets)`; `mse` for a picture, unchanged for a `Painting`
+    key:Array|None=None,        # decides the network and the order of the pixels; `jax.random.key(0)` if left out; a `Painting` has its own
     n_frames:int=40,            # pictures of the training to keep, close together at its start
 )->Iterator[Painting]: # the painting after each epoch
     "Paint a picture, and hand the `Painting` over after every epoch. Arguments are checked at once, painting starts with the first `next`."
+    start, image = (image, image.image) if isinstance(image, Painting) else (None, image)
     x, y = pixels(image)
     _check_counts(n_epochs=n_epochs, batch_size=batch_size, n_frames=n_frames)
-    if seconds is not None and not 0 < seconds < float("inf"): raise ValueError(f"seconds={seconds} must be a positive number")
-    if not 0 < learning_rate < float("inf"): raise ValueError(f"learning_rate={learning_rate} must be a positive number")
-    network = fourier_mlp if network is None else network
-    if not callable(network): raise TypeError(f"network={network!r} is a {type(network).__name__}, expected a function or a module class")
-    key = _check_key(jax.random.key(0) if key is None else key)
-    return _paint(image, x, y, network, n_epochs, seconds, min(batch_size, len(x)), learning_rate, loss, key, n_frames)
+    for name, value in dict(seconds=seconds, target_psnr=target_psnr, learning_rate=learning_rate).items():
+        if value is not None and not 0 < value < float("inf"): raise ValueError(f"{name}={value} must be a positive number")
+    if start is not None and (network is not None or key is not None): raise ValueError("network and key are the painting's own: leave them out, or start from painting.image")
+    network = "half-grid" if network is None else network
+    if not callable(network) and not isinstance(network, str): raise TypeError(f"network={network!r} is a {type(network).__name__}, expected a name, a function or a module class")
+    rate = learning_rate or (start.plan.learning_rate if start else _LEARNING_RATES.get(network, 5e-3) if isinstance(network, str) else 5e-3)
+    plan = _Plan((100 if seconds is None else float("inf")) if n_epochs is None else n_epochs, seconds, target_psnr, rate, n_frames, start.run.epoch if start else 0)
+    batch_size = batch_size and min(batch_size, len(x))
+    if start is None:
+        network = _named(network, max(image.shape[:2])) if isinstance(network, str) else network
+        key, batch_size = _check_key(jax.random.key(0) if key is None else key), batch_size or min(512, len(x))
+        return _paint(Painting(None, image, progress=0., plan=plan), x, y, dict(batch_size=batch_size, loss=loss or mse), network, key)
+    unfinished = start.progress < 1 and n_epochs is seconds is target_psnr is learning_rate is None
+    start = start if unfinished else replace(start, progress=0., plan=plan)
+    return _paint(start, x, y, dict(batch_size=batch_size, loss=loss))
 
-# %% ../nbs/08_painting.ipynb #20c8fe1d
-def _paint(image, x, y, network, n_epochs, seconds, batch_size, learning_rate, loss, key, n_frames):
-    began = time.perf_counter()
-    if n_epochs is None: n_epochs = 100 if seconds is None else float("inf")
-    def network_of(key): return network(x.shape[1], y.shape[1], rngs=nnx.Rngs(key)) # made anew, as a network may have changed since the last call
-    net_key, data_key = jax.random.split(key)
-    run, settings = jax.jit(network_of)(net_key), dict(key=data_key, loss=loss, batch_size=batch_size, n_batches=min(len(x)//batch_size, max(1, 2**16//batch_size)))
+# %% ../nbs/08_painting.ipynb #f87fa390
+def _paint(painting, x, y, settings, network=None, key=None):
+    plan, run, progress = painting.plan, painting.run, painting.progress
+    began = time.perf_counter() - progress*(plan.seconds or 0)
+    if run is None:
+        net_key, data_key = jax.random.split(key)
+        run = network(x.shape[1], y.shape[1], rngs=nnx.Rngs(net_key))
+        settings |= dict(key=data_key)
+    size = settings["batch_size"] or run.batch_size
+    settings |= dict(n_batches=min(len(x)//size, max(1, 2**16//size)))
     x, y = jnp.asarray(x), jnp.asarray(y)
-    h, w = image.shape[:2]
-    small = min(1, 256/max(h, w))
-    moments, frames, progress = list(np.geomspace(1, .01, n_frames)[::-1]), [], 0.
+    moments = [m for m in np.geomspace(1, .01, plan.n_frames)[::-1] if m > progress] or [1.]
     while progress < 1:
-        run = fit(run, x, y, n_epochs=1, learning_rate=learning_rate*(.51 + .49*np.cos(np.pi*progress)), **settings)
-        settings = {}
-        progress = min(1., max(run.epoch/n_epochs, (time.perf_counter() - began)/seconds if seconds else 0))
+        run = fit(run, x, y, n_epochs=1, learning_rate=plan.learning_rate*(.51 + .49*np.cos(np.pi*progress)), **settings)
+        settings, loss = {}, float(run.losses.mean())
+        progress = min(1., max((run.epoch - plan.first)/plan.n_epochs, (time.perf_counter() - began)/plan.seconds if plan.seconds else 0))
+        painting = replace(painting, run=run, progress=progress, losses=[*painting.losses, loss])
+        near = plan.target_psnr is not None and (run.loss is not mse or loss < 10**(-.1*plan.target_psnr + .1))
+        if near and painting.psnr >= plan.target_psnr: progress = 1.
         if progress >= moments[0]:
-            frames = [*frames, render(run.model, max(1, round(h*small)), max(1, round(w*small)))]
-            while len(moments) > 1 and progress >= moments[0]: moments.pop(0)
-        yield Painting(run, image, frames or [render(run.model, max(1, round(h*small)), max(1, round(w*small)))], progress)
+            painting = replace(painting, frames=[*painting.frames, _frame(run.model, painting.image)])
+            moments = [m for m in moments if m > progress] or moments[-1:]
+        painting = replace(painting, progress=progress)
+        yield painting
 
 # %% ../nbs/08_painting.ipynb #07d35273
 def paint(
-    image:np.ndarray,     # `(h, w)` or `(h, w, channels)`: bool, uint8, uint16, or floats in [0, 1]
+    image:np.ndarray|Painting, # `(h, w)` or `(h, w, channels)`: bool, uint8, uint16, or floats in [0, 1]; or a `Painting` to go on with
     *,                    # keyword-only from here
     progress:bool=False,  # show a progress bar
-    **settings,           # `network`, `n_epochs`, `seconds`, `batch_size`, `learning_rate`, `loss`, `key`, `n_frames` as for `paint_chunks`
+    **settings,           # `network`, `n_epochs`, `seconds`, `target_psnr`, `batch_size`, `learning_rate`, `loss`, `key`, `n_frames` as for `paint_chunks`
 )->Painting: # the network, its picture, its film
     "Paint a picture: train a network to give the colour of every place."
     chunks = paint_chunks(image, **settings)
-    for painting in (progress_bar(chunks) if progress else chunks): pass
+    for painting in (_progress_bar(chunks) if progress else chunks): pass
     return painting
 
 # %% ../nbs/08_painting.ipynb #60accbde
-def progress_bar(
+def _progress_bar(
     paintings:Iterator[Painting], # from `paint_chunks`
     **options,                    # as for `tqdm`
 )->Iterator[Painting]: # the same paintings
     "Show how far a painting is while it is painted, with the decibels of the last epoch."
     with tqdm(total=1, bar_format="{l_bar}{bar}| {elapsed}<{remaining}{postfix}", **options) as bar:
         for painting in paintings:
-            bar.set_postfix_str(f"{-10*np.log10(painting.run.losses.mean()):.1f} dB" if painting.run.loss is mse else f"loss {painting.run.losses.mean():.4f}", refresh=False)
+            bar.set_postfix_str(f"{-10*np.log10(painting.losses[-1]):.1f} dB" if painting.run.loss is mse else f"loss {painting.losses[-1]:.4f}", refresh=False)
             bar.update(painting.progress - bar.n)
             yield painting

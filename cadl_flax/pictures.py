@@ -18,7 +18,7 @@ from skimage.util import img_as_float32, img_as_float64, img_as_ubyte, img_as_ui
 
 # %% auto #0
 __all__ = ['COLORS', 'use_style', 'show_images', 'shrink', 'coordinates', 'pixels', 'render', 'psnr', 'read_image', 'save_gif',
-           'write_aside', 'Film']
+           'Film']
 
 # %% ../nbs/00_pictures.ipynb #8fbb9c91
 COLORS = dict(data="#8a8a8a", truth="#1a1a1a", model="#d55e00", other="#0072b2", third="#009e73") # Okabe and Ito's palette
@@ -202,12 +202,12 @@ def save_gif(
     palette = images[-1].quantize(colors, method=Image.Quantize.MEDIANCUT, kmeans=3)
     images = [im.quantize(palette=palette, dither=Image.Dither.NONE) for im in images]
     options = dict(format="GIF", save_all=True, append_images=images[1:], duration=_durations(len(images), seconds, hold), loop=0, optimize=False)
-    if isinstance(file, (str, os.PathLike)): write_aside(file, lambda out: images[0].save(out, **options))
+    if isinstance(file, (str, os.PathLike)): _write_aside(file, lambda out: images[0].save(out, **options))
     else: images[0].save(file, **options)
 def _durations(n, seconds, hold): return [max(20, round(1000*seconds/n))]*(n - 1) + [max(20, round(1000*hold))]
 
 # %% ../nbs/00_pictures.ipynb #1b0c1f72
-def write_aside(
+def _write_aside(
     path:str|os.PathLike, # where the file is to be
     write:Callable,       # `write(file)` writes its bytes to an open file
 )->None:

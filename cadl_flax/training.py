@@ -15,7 +15,7 @@ from .regression import mse
 from .splits import _check_key
 
 # %% auto #0
-__all__ = ['adam', 'minibatches', 'TrainState', 'train_step', 'Run', 'fit', 'fit_chunks']
+__all__ = ['minibatches', 'TrainState', 'train_step', 'Run', 'fit', 'fit_chunks']
 
 # %% ../nbs/04_minibatches.ipynb #22cf1335
 _LARGE = 2**20 # rows; from here on an epoch is drawn with replacement, and capped
@@ -71,7 +71,7 @@ def _epochs(state, x, y, key, first, *, loss, optimizer, batch_size, n_batches, 
     return state, losses, observed
 
 # %% ../nbs/04_minibatches.ipynb #46beb161
-adam = optax.inject_hyperparams(optax.adam, static_args=("b1", "b2", "eps", "eps_root", "mu_dtype", "nesterov"), hyperparam_dtype=jnp.float32)(learning_rate=1e-3)
+_adam = optax.inject_hyperparams(optax.adam, static_args=("b1", "b2", "eps", "eps_root", "mu_dtype", "nesterov"), hyperparam_dtype=jnp.float32)(learning_rate=1e-3)
 
 def _static(): return field(default=None, metadata=dict(static=True))
 
@@ -96,6 +96,9 @@ class Run:
     def model(self): return self.state.model
 
 # %% ../nbs/04_minibatches.ipynb #2acfbc44
+@jax.jit
+def _predict(model, x): return model(x) # jitted so that a model is traced once, not in every call of fit
+
 def _check_data(model, x, y, loss, batch_size):
     "Raise an error that names the argument, before anything is compiled."
     for name, value in (("x", x), ("y", y)):
@@ -104,7 +107,7 @@ def _check_data(model, x, y, loss, batch_size):
     odd = {str(leaf.dtype) for leaf in jax.tree.leaves(model) if leaf.dtype != jnp.float32}
     if odd: raise TypeError(f"the model has parameters of dtype {', '.join(sorted(odd))}, and only float32 can be trained here")
     batch = [jax.ShapeDtypeStruct((batch_size, v.shape[1]), jnp.float32) for v in (x, y)]
-    try: predicted = jax.eval_shape(lambda m, x: m(x), model, batch[0])
+    try: predicted = _predict.eval_shape(model, batch[0])
     except TypeError as error: raise ValueError(f"the model does not take x with {x.shape[1]} features: {str(error).splitlines()[0]}") from error
     if not hasattr(predicted, "shape"): raise TypeError(f"the model returns a {type(predicted).__name__}, expected one array")
     if predicted.shape != batch[1].shape:
@@ -135,10 +138,10 @@ def _begin(start, x, y, key=None, loss=None, learning_rate=None, optimizer=None,
         if not callable(start) or not jax.tree.leaves(start) or not all(hasattr(leaf, "dtype") for leaf in jax.tree.leaves(start)):
             raise TypeError(f"start is a {type(start).__name__}, expected a Flax module with parameters, or a Run")
         if key is None: raise TypeError("key is missing: pass key=jax.random.key(0), or another number")
-        optimizer = optimizer or adam
+        optimizer = optimizer or _adam
         run = Run(TrainState(start, optimizer.init(start)), jnp.zeros((0, 0)), key, None, 0, loss or mse, optimizer, 64 if batch_size is None else batch_size, n_batches)
     if learning_rate is not None:
-        if run.optimizer is not adam: raise ValueError(f"learning_rate={learning_rate} has no effect on the optimizer given, which has its own")
+        if run.optimizer is not _adam: raise ValueError(f"learning_rate={learning_rate} has no effect on the optimizer given, which has its own")
         if not is_traced(learning_rate) and not 0 < learning_rate < float("inf"): raise ValueError(f"learning_rate={learning_rate} must be a positive number")
         opt_state = run.state.opt_state
         opt_state = opt_state._replace(hyperparams={**opt_state.hyperparams, "learning_rate": jnp.asarray(learning_rate, jnp.float32)})

@@ -252,7 +252,7 @@ def test_the_first_epochs_of_the_painting():
 
 @pytest.mark.slow
 def test_the_whole_painting():
-    "500 epochs, five keys, as page 08 draws them."
+    "500 epochs, five keys, of which page 08 draws four."
     for key in KEYS:
         run = fit(painter(key), X, Y, key=key, loss=summed, optimizer=ADAM, batch_size=50, n_epochs=500, observe=lambda m: summed(m(X), Y))
         assert within(run.observed[0], 165, 180) and within(run.observed[-20:].mean(), 33, 46)

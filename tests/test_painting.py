@@ -1,4 +1,6 @@
 "Any picture can be painted, and a painting is what it says."
+import subprocess
+import sys
 from functools import partial
 
 import jax
@@ -8,8 +10,9 @@ from skimage import data
 
 import cadl_flax
 from cadl_flax.networks import MLP
-from cadl_flax.painting import NETWORKS, paint, paint_chunks
+from cadl_flax.painting import _LEARNING_RATES, paint, paint_chunks
 from cadl_flax.pictures import psnr, read_image, shrink
+from cadl_flax.regression import mae
 
 PHOTO = shrink(data.astronaut(), 24)
 RAMP = np.linspace(0, 1, 24*24*3).reshape(24, 24, 3)
@@ -56,9 +59,9 @@ def test_the_picture_is_not_turned_or_mirrored():
     assert scores[0] > 25 > max(scores[1:]) + 5
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", _LEARNING_RATES)
 def test_the_key_decides(name):
-    paintings = [paint(PHOTO, network=NETWORKS[name], n_epochs=2, key=jax.random.key(k)).render() for k in (0, 0, 1)]
+    paintings = [paint(PHOTO, network=name, n_epochs=2, key=jax.random.key(k)).render() for k in (0, 0, 1)]
     assert (paintings[0] == paintings[1]).all() and (paintings[0] != paintings[2]).any()
 
 
@@ -89,3 +92,97 @@ def test_a_network_is_made_anew_for_every_painting():
     narrow = paint(image, network=network, n_epochs=1)
     width = 16
     assert paint(image, network=network, n_epochs=1).n_parameters > narrow.n_parameters
+
+
+def test_going_on_is_not_stopping():
+    chunks = paint_chunks(PHOTO, n_epochs=7)
+    for stopped in chunks:
+        if stopped.run.epoch == 3: break
+    went_on, straight = paint(stopped), paint(PHOTO, n_epochs=7)
+    np.testing.assert_array_equal(went_on.render(), straight.render())
+    assert went_on.losses == straight.losses and len(went_on.frames) == len(straight.frames) and went_on.progress == 1
+    assert stopped.run.epoch == 3 and stopped.progress < 1 # what was passed in is as it was
+
+
+def test_a_finished_painting_takes_a_new_order():
+    first = paint(PHOTO, n_epochs=10)
+    second = paint(first, n_epochs=100, learning_rate=2e-3, batch_size=64)
+    assert second.run.epoch == 110 and second.run.batch_size == 64 and first.run.epoch == 10
+    assert second.psnr > first.psnr and second.losses[:10] == first.losses
+    assert len(second.film().frames) <= 60
+    assert paint(first, n_epochs=4, n_frames=2).progress == 1
+
+
+def test_a_target_stops_the_painting():
+    far = paint(PHOTO, target_psnr=20., n_epochs=3000)
+    near = paint(PHOTO, target_psnr=30., n_epochs=3000)
+    assert 20 <= far.psnr < 30 <= near.psnr and far.run.epoch < near.run.epoch < 3000 and far.progress == near.progress == 1
+    np.testing.assert_array_equal(far.frames[-1], far.render())
+    by_other_loss = paint(PHOTO, target_psnr=20., n_epochs=3000, loss=mae)
+    assert 20 <= by_other_loss.psnr and by_other_loss.run.epoch < 3000
+
+
+def test_a_time_limit_can_go_on():
+    for stopped in paint_chunks(PHOTO, seconds=3):
+        if stopped.progress > .3: break
+    assert paint(stopped).run.epoch > stopped.run.epoch
+
+
+def test_a_grid_learns_by_heart_and_a_half_grid_is_smaller():
+    half, whole = (paint(PHOTO, network=name, n_epochs=200, batch_size=128) for name in ("half-grid", "grid"))
+    assert half.n_parameters < whole.n_parameters and half.psnr + 5 < whole.psnr
+
+
+@pytest.mark.parametrize("options, error, message", [(dict(network="oil"), ValueError, "network='oil'.*half-grid, grid, siren, fourier, mlp"), (dict(network=3), TypeError, "network=3"),
+                                                     (dict(target_psnr=-1), ValueError, "target_psnr=-1"), (dict(target_psnr=float("nan")), ValueError, "target_psnr=nan"),
+                                                     (dict(seconds=float("inf")), ValueError, "seconds=inf"), (dict(learning_rate=0), ValueError, "learning_rate=0")], ids=str)
+def test_bad_settings_are_refused_at_once(options, error, message):
+    with pytest.raises(error, match=message): paint_chunks(PHOTO, **options)
+
+
+def test_a_painting_keeps_its_network_and_key():
+    painting = paint(PHOTO, n_epochs=1)
+    for options in (dict(network="siren"), dict(key=jax.random.key(1))):
+        with pytest.raises(ValueError, match="the painting's own"): paint_chunks(painting, **options)
+
+
+def compiled(image, **settings):
+    "Paint once so that all programs are there, then again."
+    paint(image, n_epochs=1, n_frames=1, **{k: v for k, v in settings.items() if k == "network"})
+    return paint(image, **settings)
+
+
+@pytest.mark.slow
+def test_the_lectures_cost_within_a_second():
+    image = shrink(data.astronaut(), 64)
+    painting = compiled(image, seconds=1.)
+    assert 255*abs(painting.render() - image/255).sum(2).mean() < 41.1
+
+
+@pytest.mark.slow
+def test_forty_decibels_within_fifteen_seconds(): assert compiled(shrink(data.astronaut(), 64), network="grid", seconds=15.).psnr >= 40
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name, at, between", [("half-grid", 30, 27), ("grid", 45, 27)])
+def test_decibels_at_the_pixels_and_between_in_fifteen_seconds(name, at, between):
+    painting = compiled(shrink(data.astronaut(), 256), network=name, seconds=15.)
+    assert painting.psnr >= at and psnr(painting.render(512, 512), data.astronaut()) >= between
+
+
+@pytest.mark.slow
+def test_twelve_megapixels_fit_into_six_gibibytes(tmp_path):
+    code = """
+import resource, sys
+import numpy as np
+from skimage import data
+from cadl_flax import paint
+photo = np.tile(data.astronaut(), (6, 8, 1))[:3000, :4000]
+painting = paint(photo, seconds=20)
+painting.save(sys.argv[1])
+assert painting.render().shape == (3000, 4000, 3)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path/"large.png")], capture_output=True, text=True, check=True)
+    assert int(done.stdout)/2**20 < 6
+    assert read_image(tmp_path/"large.png").shape == (3000, 4000, 3)

@@ -63,8 +63,9 @@ def test_a_page_imports_only_from_pages_before_it():
     for path in order:
         own = [n for n in number if number[n] == path.name[:2]]
         for cell in read_nb(path).cells:
-            for module in re.findall(r"^\s*from cadl_flax\.(\w+) import", cell.source if cell.cell_type == "code" else "", re.M):
-                assert number[module] < path.name[:2] or module in own, f"{path.name} imports from {module}"
+            for indent, module in re.findall(r"^( *)from cadl_flax\.(\w+) import", cell.source if cell.cell_type == "code" else "", re.M):
+                default_of_paint = indent and path.name.startswith("08") and module == "encodings" # the one exception, made when paint is called
+                assert number[module] < path.name[:2] or module in own or default_of_paint, f"{path.name} imports from {module}"
 
 
 def requirements(key):

@@ -18,7 +18,7 @@ from cadl_flax.features import FourierFeatures
 from cadl_flax.networks import MLP
 from cadl_flax.pictures import pixels, shrink
 from cadl_flax.regression import mae, mse
-from cadl_flax.training import Run, TrainState, _epochs, adam, fit, fit_chunks, minibatches, train_step
+from cadl_flax.training import Run, TrainState, _adam, _epochs, fit, fit_chunks, minibatches, train_step
 
 KEY = jax.random.key(0)
 X, Y = map(jnp.asarray, pixels(shrink(data.astronaut(), 16)))
@@ -106,7 +106,7 @@ def test_a_run_keeps_what_it_was_trained_with():
     run = fit(fit(MODEL, X, Y, key=KEY, loss=mae, batch_size=32, n_batches=3, learning_rate=.01, n_epochs=1), X, Y, n_epochs=1)
     assert (run.loss, run.batch_size, run.losses.shape) == (mae, 32, (1, 3))
     assert run.state.opt_state.hyperparams["learning_rate"] == np.float32(.01)
-    assert fit(run, X, Y, key=KEY, optimizer=adam, loss=mse, n_epochs=1).loss is mse
+    assert fit(run, X, Y, key=KEY, optimizer=_adam, loss=mse, n_epochs=1).loss is mse
 
 
 def test_vmap_trains_what_single_runs_train():
@@ -144,8 +144,8 @@ def test_no_array_of_the_length_of_large_data_is_made():
 
 
 def test_matrix_products_are_at_full_precision():
-    state = TrainState(MODEL, adam.init(MODEL))
-    text = train_step.lower(state, X[:8], Y[:8], mse, adam).as_text()
+    state = TrainState(MODEL, _adam.init(MODEL))
+    text = train_step.lower(state, X[:8], Y[:8], mse, _adam).as_text()
     products = [line for line in text.splitlines() if "dot_general" in line]
     assert products and all("HIGHEST" in line for line in products)
 
