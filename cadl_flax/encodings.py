@@ -4,6 +4,8 @@
 
 # %% ../nbs/10_encodings.ipynb #2961b573
 from __future__ import annotations
+import math
+from collections.abc import Sequence
 from functools import reduce
 from itertools import product
 
@@ -19,44 +21,50 @@ __all__ = ['HashGrid']
 class HashGrid(nnx.Module):
     """Features that are learned at the nodes of grids, from coarse to fine, with a spline between the nodes: `(n, in_features)` to `(n, n_levels * n_features)`.
 
-    Inputs belong in [-1, 1]; for one outside, the nearest point inside answers. A level with more nodes than `table_size` lets several share a row.
+    Inputs belong in [-1, 1], or within `extent`; for one outside, the nearest point inside answers. A level with more nodes than `table_size` lets several share a row.
     """
     def __init__(self,
         in_features:int,  # numbers per input, at most 3
         *,                # keyword-only from here
         n_levels:int=4,   # grids
-        finest:int=128,   # cells along each side of the finest grid
-        coarsest:int|None=None, # cells along each side of the coarsest, the others in equal ratios between; if left out, each has half of the next
+        finest:int=128,   # cells of the finest grid from -1 to 1
+        coarsest:int|None=None, # cells of the coarsest, the others in equal ratios between; if left out, each has half of the next
         n_features:int=4, # numbers at each node
         table_size:int=2**18, # rows that a level may have
         order:int=2,      # of the spline: 1 is linear, as in the paper, 2 is smooth
+        extent:Sequence[float]|None=None, # how far each input goes from 0, at most 1, `(in_features,)`; a flat picture needs fewer nodes. 1 if left out
         rngs:nnx.Rngs,    # decides the first features
     ):
-        _check_counts(in_features=in_features, n_levels=n_levels, finest=finest, coarsest=coarsest, n_features=n_features, table_size=table_size)
-        for name, value, allowed in (("in_features", in_features, (1, 2, 3)), ("order", order, (1, 2))):
-            if value not in allowed: raise ValueError(f"{name}={value} must be one of {', '.join(map(str, allowed))}")
+        _check_counts(in_features=in_features, n_levels=n_levels, finest=finest, coarsest=coarsest, n_features=n_features, table_size=table_size, order=order)
+        extent = (1.,)*in_features if extent is None else tuple(map(float, extent))
+        if in_features > 3: raise ValueError(f"in_features={in_features} must be at most 3")
+        if order > 2: raise ValueError(f"order={order} must be 1 or 2")
         if coarsest is not None and coarsest > finest: raise ValueError(f"coarsest={coarsest} must not be above finest={finest}")
-        sides = np.geomspace(finest, coarsest, n_levels) if coarsest else finest/2.**np.arange(n_levels)
-        self.resolutions, self.order, self.out_features = tuple(max(1, int(side.round())) for side in sides[::-1]), order, n_levels*n_features
-        def table(side): return jax.random.uniform(rngs.params(), (min((side + order)**in_features, table_size), n_features), jnp.float32, -1e-4, 1e-4)
-        self.tables = nnx.List([nnx.Param(table(side)) for side in self.resolutions])
+        if len(extent) != in_features or not all(0 < e <= 1 for e in extent): raise ValueError(f"extent={extent} must be {in_features} numbers above 0 and at most 1")
+        finer = np.geomspace(finest, coarsest, n_levels) if coarsest else finest/2.**np.arange(n_levels)
+        self.resolutions = tuple(tuple(max(1, int(np.ceil(round(cells*e, 6)))) for e in extent) for cells in np.maximum(1, finer[::-1].round()))
+        self.in_features, self.out_features, self.order, self.extent = in_features, n_levels*n_features, order, extent
+        def table(nodes): return jax.random.uniform(rngs.params(), (min(nodes, table_size), n_features), jnp.float32, -1e-4, 1e-4)
+        self.tables = nnx.List([nnx.Param(table(math.prod(cells + order for cells in level))) for level in self.resolutions])
     def __call__(self, x:Array)->Array:
-        return jnp.concatenate([_level(x, table[...], side, self.order) for table, side in zip(self.tables, self.resolutions)], axis=-1)
+        if x.ndim != 2 or x.shape[1] != self.in_features: raise ValueError(f"x has shape {x.shape}, expected (n, {self.in_features})")
+        x = (jnp.clip(x/np.array(self.extent, np.float32), -1, 1) + 1)/2 # 0 to 1 along each axis
+        return jnp.concatenate([_level(x, table[...], np.array(level), self.order) for table, level in zip(self.tables, self.resolutions)], axis=-1)
 
 # %% ../nbs/10_encodings.ipynb #a9048df3
-def _level(x, table, resolution, order):
-    "The spline of one grid at the places `x`: `(n, in_features)` to `(n, n_features)`."
-    at = (jnp.clip(x, -1, 1) + 1)*(resolution/2)
-    cell = jnp.clip(jnp.floor(at), 0, resolution - 1)
+def _level(x, table, cells, order):
+    "The spline of one grid at places from 0 to 1: `(n, in_features)` to `(n, n_features)`."
+    at = x*cells.astype(np.float32)
+    cell = jnp.clip(jnp.floor(at), 0, cells - 1)
     f = at - cell
     weights = jnp.stack((1 - f, f) if order == 1 else ((1 - f)**2/2, .5 + f*(1 - f), f**2/2)) # (order + 1, n, in_features)
-    taps = np.array(list(product(range(order + 1), repeat=x.shape[1])), np.uint32) # the nodes around a cell
+    taps = np.array(list(product(range(order + 1), repeat=len(cells))), np.uint32) # the nodes around a cell
     share = jnp.prod(jnp.stack([weights[tap, :, j] for j, tap in enumerate(taps.T)]), axis=0) # (len(taps), n)
-    rows = _rows(cell.astype(jnp.uint32) + taps[:, None], resolution + order, len(table))
-    return jnp.einsum("tn,tnf->nf", share, table[rows])
+    return jnp.einsum("tn,tnf->nf", share, table[_rows(cell.astype(jnp.uint32) + taps[:, None], cells + order, len(table))])
 
-def _rows(nodes, side, size):
+def _rows(nodes, sides, size):
     "The rows of a table in which the features of nodes stand: one for each node where there are enough, else hashed."
-    dense, axes = side**nodes.shape[-1] == size, range(nodes.shape[-1])
-    parts = [nodes[..., j]*np.uint32(side**j if dense else (1, 2654435761, 805459861)[j]) for j in axes]
+    dense = math.prod(map(int, sides)) == size
+    steps = np.cumprod([1, *sides[:-1]]) if dense else np.array([1, 2654435761, 805459861])
+    parts = [nodes[..., j]*np.uint32(steps[j]) for j in range(len(sides))]
     return sum(parts) if dense else reduce(jnp.bitwise_xor, parts) % size

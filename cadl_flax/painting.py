@@ -42,13 +42,14 @@ def mlp_behind(
 # %% ../nbs/08_painting.ipynb #716e870b
 _LEARNING_RATES = {"half-grid": 5e-3, "grid": 5e-3, "siren": 1e-3, "fourier": 5e-3, "mlp": 5e-3}
 
-def _named(name, size):
-    "The network called `name`, for a picture whose longer side has `size` pixels."
+def _named(name, h, w):
+    "The network called `name`, for a picture of `(h, w)` pixels."
     from cadl_flax.encodings import HashGrid # page 10; the only import from a later page
     if name not in _LEARNING_RATES: raise ValueError(f"network={name!r} is not known: choose one of {', '.join(_LEARNING_RATES)}, or pass a function")
+    size = max(h, w)
     if name == "siren": return partial(Siren, first_omega=max(30., .35*size))
     if name == "fourier": return mlp_behind(FourierFeatures, n_frequencies=128, sigma=2.)
-    return MLP if name == "mlp" else mlp_behind(HashGrid, finest=max(1, size//2) if name == "half-grid" else size, depth=2)
+    return MLP if name == "mlp" else mlp_behind(HashGrid, finest=max(1, size//2) if name == "half-grid" else size, extent=(h/size, w/size), depth=2)
 
 # %% ../nbs/08_painting.ipynb #963a49bf
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class _Plan:
     n_frames:int
     first:int=0
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Painting:
     """A network that has learned a picture: what `paint` returns, and takes to go on.
 
@@ -89,8 +90,8 @@ class Painting:
     def render(self, h:int|None=None, w:int|None=None, *, window=None)->np.ndarray:
         "Paint `(h, w)` pixels, as many as the original if left out, of the frame or of any `window`: floats in [0, 1], axes as the original's."
         height, width = self.image.shape[:2]
-        if h is None and w is None: h, w = height, width
-        elif h is None or w is None: h, w = (h or max(1, round(w*height/width)), w or max(1, round(h*width/height)))
+        if h is None: h = height if w is None else max(1, round(w*height/width))
+        if w is None: w = max(1, round(h*width/height))
         picture = render(self.run.model, h, w, window=window)
         return picture[..., 0] if self.image.ndim == 2 else picture
 
@@ -103,8 +104,9 @@ class Painting:
     def save(self,
         path:str|os.PathLike, # the picture's file, such as `painting.png`; the film is put beside it, with the suffix `.gif`
     )->tuple[Path, Path]: # both paths
-        "Write the picture and the film, each aside and then renamed."
+        "Write the picture, with 8 bits a channel, and the film, each aside and then renamed."
         path = Path(path)
+        if path.suffix.lower() != ".png": raise ValueError(f"path={str(path)!r} must end in .png: the film is put beside it as .gif")
         levels = (self.render()*255).round().astype(np.uint8)
         picture = Image.fromarray(levels[..., 0] if levels.shape[2:] == (1,) else levels)
         def write(file): picture.save(file, format="PNG")
@@ -144,19 +146,20 @@ def paint_chunks(
     x, y = pixels(image)
     _check_counts(n_epochs=n_epochs, batch_size=batch_size, n_frames=n_frames)
     for name, value in dict(seconds=seconds, target_psnr=target_psnr, learning_rate=learning_rate).items():
+        if value is not None and not isinstance(value, (int, float, np.number)): raise TypeError(f"{name}={value!r} is a {type(value).__name__}, expected a number")
         if value is not None and not 0 < value < float("inf"): raise ValueError(f"{name}={value} must be a positive number")
     if start is not None and (network is not None or key is not None): raise ValueError("network and key are the painting's own: leave them out, or start from painting.image")
     network = "half-grid" if network is None else network
     if not callable(network) and not isinstance(network, str): raise TypeError(f"network={network!r} is a {type(network).__name__}, expected a name, a function or a module class")
-    rate = learning_rate or (start.plan.learning_rate if start else _LEARNING_RATES.get(network, 5e-3) if isinstance(network, str) else 5e-3)
+    rate = learning_rate or (start.plan.learning_rate if start and start.plan else _LEARNING_RATES.get(network, 5e-3) if isinstance(network, str) else 5e-3)
     plan = _Plan((100 if seconds is None else float("inf")) if n_epochs is None else n_epochs, seconds, target_psnr, rate, n_frames, start.run.epoch if start else 0)
     batch_size = batch_size and min(batch_size, len(x))
     if start is None:
-        network = _named(network, max(image.shape[:2])) if isinstance(network, str) else network
+        network = _named(network, *image.shape[:2]) if isinstance(network, str) else network
         key, batch_size = _check_key(jax.random.key(0) if key is None else key), batch_size or min(512, len(x))
         return _paint(Painting(None, image, progress=0., plan=plan), x, y, dict(batch_size=batch_size, loss=loss or mse), network, key)
-    unfinished = start.progress < 1 and n_epochs is seconds is target_psnr is learning_rate is None
-    start = start if unfinished else replace(start, progress=0., plan=plan)
+    unfinished = start.plan and start.progress < 1 and n_epochs is seconds is target_psnr is learning_rate is None
+    start = replace(start, plan=replace(start.plan, n_frames=n_frames)) if unfinished else replace(start, progress=0., plan=plan)
     return _paint(start, x, y, dict(batch_size=batch_size, loss=loss))
 
 # %% ../nbs/08_painting.ipynb #f87fa390
@@ -176,7 +179,7 @@ def _paint(painting, x, y, settings, network=None, key=None):
         settings, loss = {}, float(run.losses.mean())
         progress = min(1., max((run.epoch - plan.first)/plan.n_epochs, (time.perf_counter() - began)/plan.seconds if plan.seconds else 0))
         painting = replace(painting, run=run, progress=progress, losses=[*painting.losses, loss])
-        near = plan.target_psnr is not None and (run.loss is not mse or loss < 10**(-.1*plan.target_psnr + .1))
+        near = run.loss is not mse or loss < 10**(-.1*plan.target_psnr + .1) or run.epoch % 10 == 0 if plan.target_psnr else False
         if near and painting.psnr >= plan.target_psnr: progress = 1.
         if progress >= moments[0]:
             painting = replace(painting, frames=[*painting.frames, _frame(run.model, painting.image)])

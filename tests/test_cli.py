@@ -49,7 +49,7 @@ def test_paint_writes_the_painting_and_its_film(tmp_path):
     result = run("paint", "--size", "64", cwd=tmp_path)
     assert result.returncode == 0
     last = result.stdout.strip().splitlines()[-1]
-    parameters = count_parameters(_named("half-grid", 64)(2, 3, rngs=nnx.Rngs(0)))
+    parameters = count_parameters(_named("half-grid", 64, 64)(2, 3, rngs=nnx.Rngs(0)))
     assert last.startswith("painting.png and painting.gif: ") and f"{parameters:,} parameters" in last and last.endswith(" s")
     assert "100%" in result.stderr and "dB" in result.stderr # the bar
     painting = read_image(tmp_path/"painting.png")

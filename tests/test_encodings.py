@@ -69,16 +69,18 @@ def spline(f, order): return [1 - f, f] if order == 1 else [(1 - f)**2/2, .5 + f
 def grid_by_hand(grid, x):
     "One place, one node at a time."
     out = np.zeros((len(x), grid.out_features))
-    for k, point in enumerate(np.clip(np.asarray(x, np.float32), -1, 1)):
+    extent = np.array(grid.extent, np.float32)
+    for k, point in enumerate(np.clip(np.asarray(x, np.float32)/extent, -1, 1)):
         columns = []
         for table, cells in zip(grid.tables, grid.resolutions):
-            table, side, total = np.asarray(table[...], float), cells + grid.order, 0
-            at = (point + np.float32(1))*np.float32(cells/2)
+            table, cells, total = np.asarray(table[...], float), np.array(cells), 0
+            sides = cells + grid.order
+            at = (point + np.float32(1))/2*cells.astype(np.float32)
             cell = np.clip(np.floor(at), 0, cells - 1).astype(int)
             shares = [spline(float(f), grid.order) for f in at - cell]
             for taps in product(range(grid.order + 1), repeat=len(point)):
                 node = [int(c) + tap for c, tap in zip(cell, taps)]
-                if side**len(point) <= len(table): row = sum(n*side**j for j, n in enumerate(node))
+                if np.prod(sides) <= len(table): row = sum(n*int(np.prod(sides[:j])) for j, n in enumerate(node))
                 else:
                     row = 0
                     for n, prime in zip(node, (1, 2654435761, 805459861)): row ^= n*prime % 2**32
@@ -100,7 +102,7 @@ def random_grid(dimensions, **options):
 def answer(model, x): return model(x)
 
 
-GRIDS = [dict(), dict(order=1), dict(finest=33, coarsest=5, n_levels=3), dict(finest=1), dict(table_size=50), dict(table_size=64, order=1)]
+GRIDS = [dict(), dict(order=1), dict(finest=33, coarsest=5, n_levels=3), dict(finest=1), dict(table_size=50), dict(table_size=64, order=1), dict(finest=16, extent=(1, .3))]
 
 
 @pytest.mark.parametrize("dimensions, options", [*((2, options) for options in GRIDS), (1, GRIDS[0]), (3, GRIDS[0]), (3, GRIDS[5])], ids=str)
@@ -164,8 +166,20 @@ def test_only_nodes_nearby_are_trained():
     assert changed[:3, :3].all() and changed.sum() == 9
 
 
-@pytest.mark.parametrize("options, error, message", [(dict(in_features=0), ValueError, "in_features=0"), (dict(in_features=4), ValueError, "in_features=4"), (dict(order=0), ValueError, "order=0"),
+@pytest.mark.parametrize("options, error, message", [(dict(in_features=0), ValueError, "in_features=0"), (dict(in_features=4), ValueError, "in_features=4"), (dict(order=0), ValueError, "order=0"), (dict(order=3), ValueError, "order=3"), (dict(order=2.), TypeError, "order=2.0"),
+                                                     (dict(extent=(1,)), ValueError, "extent=\\(1.0,\\) must be 2"), (dict(extent=(1, 0)), ValueError, "extent"), (dict(extent=(1, 2)), ValueError, "extent"),
                                                      (dict(finest=0), ValueError, "finest=0"), (dict(finest=2.5), TypeError, "finest=2.5"), (dict(coarsest=0), ValueError, "coarsest=0"),
                                                      (dict(coarsest=200), ValueError, "coarsest=200"), (dict(table_size=0), ValueError, "table_size=0"), (dict(n_features=0), ValueError, "n_features=0")], ids=str)
 def test_a_grid_that_cannot_be_is_refused(options, error, message):
     with pytest.raises(error, match=message): HashGrid(**{"in_features": 2, **options}, rngs=nnx.Rngs(0))
+
+
+@pytest.mark.parametrize("shape", [(5,), (5, 1), (5, 3)], ids=str)
+def test_inputs_of_another_shape_are_refused(shape):
+    with pytest.raises(ValueError, match="expected \\(n, 2\\)"): HashGrid(2, finest=4, n_levels=1, rngs=nnx.Rngs(0))(jnp.zeros(shape))
+
+
+def test_a_flat_picture_needs_fewer_nodes_of_the_same_size():
+    square, flat = HashGrid(2, finest=64, rngs=nnx.Rngs(0)), HashGrid(2, finest=64, extent=(.25, 1), rngs=nnx.Rngs(0))
+    assert square.resolutions[-1] == (64, 64) and flat.resolutions[-1] == (16, 64)
+    assert sum(t.shape[0] for t in flat.tables) < .4*sum(t.shape[0] for t in square.tables)

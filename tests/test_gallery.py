@@ -87,6 +87,15 @@ MISTAKES = {
     "rewarded": ("loss", lambda p, t: -l2(p, t), None, "so errors cancel"),
     "no number": ("loss", lambda p, t: ((p - t)**2).sum(1), None, "the loss has shape (40,)"),
     "sum over pixels": ("loss", lambda p, t: ((p - t)**2).sum(), None, "the same pixels twice cost 2.00 times"),
+    "errors cancel within a pixel": ("loss", lambda p, t: np.abs((p - t).sum(1)).mean(), None, "where absolute errors give"),
+    "half of it": ("loss", lambda p, t: l2(p, t)/2, None, "where absolute errors give"),
+    "the worst pixel": ("loss", lambda p, t: np.abs(p - t).sum(1).max(), None, "where absolute errors give"),
+    "never zero": ("loss", lambda p, t: l2(p, t) + 1, None, "costs 1.0, expected 0:"),
+    "no number anywhere": ("data", table(PHOTO, pixels(PHOTO)[0]*np.nan), PHOTO, "not finite numbers: see page 00"),
+    "one place for all": ("data", table(PHOTO, pixels(PHOTO)[0]*0), PHOTO, "576 pixels have 1 places"),
+    "rows for columns": ("data", table(PHOTO, pixels(PHOTO)[0][:, [0, 0]]), PHOTO, "so some share one"),
+    "tiny places": ("data", table(PHOTO, pixels(PHOTO)[0]/1000), PHOTO, "expected about 1: bring them to one scale"),
+    "begins at 0": ("data", table(PHOTO, (pixels(PHOTO)[0] - pixels(PHOTO)[0].min())/2), PHOTO, "the places begin at 0"),
     "uphill": ("step", lambda position, slope, learning_rate: position + learning_rate*slope, None, "leads to 2.3, uphill"),
     "no rate": ("step", lambda position, slope, learning_rate: position - slope, None, "the learning rate has no effect"),
     "the move": ("step", lambda position, slope, learning_rate: -learning_rate*slope, None, "returns the move"),
@@ -94,7 +103,7 @@ MISTAKES = {
     "always up": ("step", lambda position, slope, learning_rate: position + 2*learning_rate, None, "leads to 2.2, expected 1.7"),
     "always down": ("step", lambda position, slope, learning_rate: position - learning_rate*abs(slope), None, "leads to 0.0, expected 2"),
 }
-SAME = {"one colour", "divided twice, to -1", "signed, other way", "rewarded", "always up"} # another way into a mistake that is there already
+SAME = {"half of it", "the worst pixel", "rows for columns", "tiny places", "one colour", "divided twice, to -1", "signed, other way", "rewarded", "always up"} # another way into a mistake that is there already
 
 
 def message(name):
@@ -124,7 +133,14 @@ def test_more_ways_to_swap_and_to_mix(image):
     with pytest.raises(ValueError, match="own"): check("data", table(TALL.swapaxes(0, 1), globally(TALL.swapaxes(0, 1))), image=TALL.swapaxes(0, 1))
 
 
+def in_place(p, t):
+    p -= t
+    p **= 2
+    return p.sum(1).mean()
+
+
 RIGHT = {
+    "in place": ("loss", in_place),
     "layer numpy": ("layer", lambda x, W, b: np.maximum(x @ W + b, 0)),
     "layer jax": ("layer", lambda x, W, b: nnx.relu(jnp.asarray(x) @ W + b)),
     "layer by place": ("layer", lambda x, W, b: [[max(0, z) for z in (place[None] @ W + b)[0]] for place in x]),
@@ -214,7 +230,8 @@ def test_the_first_runs_alone_and_then_several(monkeypatch):
 
 
 def test_an_error_comes_out_of_a_sweep():
-    with pytest.raises(ZeroDivisionError): sweep(lambda a: 1/a, a=[2, 1, 0])
+    with pytest.raises(ZeroDivisionError) as error: sweep(lambda a: 1/a, a=[2, 1, 0])
+    assert error.value.__notes__ == ["in the run with {'a': 0}"]
     for axes, kind, text in (({}, ValueError, "axes are missing"), (dict(a=[]), ValueError, r"a=\[\] has no values"), (dict(a=[1], b=3.), TypeError, "b=3.0 is a float")):
         with pytest.raises(kind, match=text): sweep(print, **axes)
 
@@ -258,7 +275,7 @@ def test_the_number_is_rounded():
     assert (many(rows(1.6)) != many(rows(1))).any()
 
 
-@pytest.mark.parametrize("number", [-1, 3, 99])
+@pytest.mark.parametrize("number", [-1, 3, 99, float("nan"), float("inf")])
 def test_a_picture_that_is_not_there(number):
     many = pictures()
     with pytest.raises(ValueError, match=f"picture {number}, but there are 3"): many(rows(number))

@@ -10,7 +10,7 @@ from skimage import data
 
 import cadl_flax
 from cadl_flax.networks import MLP
-from cadl_flax.painting import _LEARNING_RATES, paint, paint_chunks
+from cadl_flax.painting import _LEARNING_RATES, Painting, paint, paint_chunks
 from cadl_flax.pictures import psnr, read_image, shrink
 from cadl_flax.regression import mae
 
@@ -186,3 +186,28 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path/"large.png")], capture_output=True, text=True, check=True)
     assert int(done.stdout)/2**20 < 6
     assert read_image(tmp_path/"large.png").shape == (3000, 4000, 3)
+
+
+@pytest.mark.parametrize("name", ["x.gif", "x.jpg", "x"])
+def test_only_png_is_written(tmp_path, name):
+    with pytest.raises(ValueError, match="must end in .png"): paint(PHOTO, n_epochs=1).save(tmp_path/name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_target_met_by_rounding_is_met():
+    black_or_white = PHOTO[..., 0] > 99
+    assert paint(black_or_white, target_psnr=60., n_epochs=3000).run.epoch < 500
+
+
+def test_a_flat_picture_has_a_smaller_grid():
+    flat, square = (paint(np.zeros(shape, np.uint8), n_epochs=1, batch_size=16).n_parameters for shape in ((8, 128, 3), (128, 128, 3)))
+    assert flat < .5*square
+
+
+def test_a_painting_of_a_run_alone_can_go_on():
+    painting = paint(PHOTO, n_epochs=1)
+    assert paint(Painting(painting.run, PHOTO), n_epochs=2).run.epoch == 3
+
+
+def test_sizes_of_nothing_are_refused():
+    with pytest.raises(ValueError, match="h=0"): paint(PHOTO, n_epochs=1).render(0)
