@@ -12,7 +12,7 @@ from jax import Array
 from .training import _check_counts
 
 # %% auto #0
-__all__ = ['polynomial_features', 'StandardScaler', 'sine', 'FourierFeatures']
+__all__ = ['polynomial_features', 'StandardScaler', 'FourierFeatures']
 
 # %% ../nbs/05_input_representation.ipynb #8ecd60f7
 def polynomial_features(
@@ -66,7 +66,7 @@ class StandardScaler(nnx.Module):
         return x, jax.lax.stop_gradient(self.mean[...]), jax.lax.stop_gradient(self.scale[...])
 
 # %% ../nbs/05_input_representation.ipynb #5715dd29
-def sine(
+def _sine(
     x:Array, # angles in radians, any shape, up to about 10,000
 )->Array: # the same shape
     "`jnp.sin`, to within 3e-7, by a polynomial: faster on a processor, and differentiable."
@@ -92,4 +92,4 @@ class FourierFeatures(nnx.Module):
         self.out_features = 2*n_frequencies
     def __call__(self, x:Array)->Array:
         angles = 2*jnp.pi * (x @ jax.lax.stop_gradient(self.frequencies[...]))
-        return jnp.concatenate([sine(angles), sine(angles + jnp.pi/2)], axis=-1)
+        return jnp.concatenate([_sine(angles), _sine(angles + jnp.pi/2)], axis=-1)

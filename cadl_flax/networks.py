@@ -9,7 +9,7 @@ from collections.abc import Callable
 import jax, numpy as np
 from flax import nnx
 from jax import Array
-from .features import sine
+from .features import _sine
 from .layers import Dense
 from .training import _check_counts
 
@@ -72,5 +72,5 @@ class Siren(nnx.Module):
             layer.bias[...] = jax.random.uniform(rngs.params(), layer.bias.shape, minval=-1, maxval=1)/np.sqrt(sizes[i])
     def __call__(self, x:Array)->Array:
         for i, layer in enumerate(self.hidden):
-            with jax.named_scope(f"hidden/{i}"): x = sine((self.omega if i else self.first_omega)*layer(x))
+            with jax.named_scope(f"hidden/{i}"): x = _sine((self.omega if i else self.first_omega)*layer(x))
         with jax.named_scope("out"): return self.out(x)

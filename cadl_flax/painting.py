@@ -111,7 +111,7 @@ class Painting:
         picture = Image.fromarray(levels[..., 0] if levels.shape[2:] == (1,) else levels)
         def write(file): picture.save(file, format="PNG")
         _write_aside(path, write)
-        _write_aside(path.with_suffix(".gif"), self.film().save)
+        self.film().save(path.with_suffix(".gif"))
         return path, path.with_suffix(".gif")
 
     def __repr__(self):

@@ -4,7 +4,7 @@
 
 # %% ../nbs/00_pictures.ipynb #cd325cd9
 from __future__ import annotations
-import base64, html, io, os, warnings
+import base64, html, io, os, threading, warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -17,8 +17,7 @@ from skimage.transform import resize
 from skimage.util import img_as_float32, img_as_float64, img_as_ubyte, img_as_uint
 
 # %% auto #0
-__all__ = ['COLORS', 'use_style', 'show_images', 'shrink', 'coordinates', 'pixels', 'render', 'psnr', 'read_image', 'save_gif',
-           'Film']
+__all__ = ['COLORS', 'use_style', 'show_images', 'shrink', 'coordinates', 'pixels', 'render', 'psnr', 'read_image', 'Film']
 
 # %% ../nbs/00_pictures.ipynb #8fbb9c91
 COLORS = dict(data="#8a8a8a", truth="#1a1a1a", model="#d55e00", other="#0072b2", third="#009e73") # Okabe and Ito's palette
@@ -185,27 +184,6 @@ def read_image(
         except UnidentifiedImageError: raise ValueError(f"{path} is not a picture that can be read") from None
         except (OSError, SyntaxError, EOFError) as error: raise ValueError(f"{path} is a damaged picture: {error}") from None
 
-# %% ../nbs/00_pictures.ipynb #edc5f5ae
-def save_gif(
-    frames:Sequence[np.ndarray], # pictures of one shape, floats in [0, 1] or uint8
-    file,                        # a path, or an open binary file
-    *,                           # keyword-only from here
-    seconds:float=3.,            # how long the frames run
-    hold:float=2.,               # how long the last one stays
-    colors:int=256,              # size of the palette, 2 to 256; fewer make a smaller file
-)->None:
-    "Write a film that repeats for ever. A path is written aside and renamed, so that no half film is left behind."
-    if not len(frames): raise ValueError("frames is empty: a film needs at least one")
-    if len({np.shape(frame) for frame in frames}) > 1: raise ValueError(f"frames have shapes {sorted({np.shape(frame) for frame in frames})}, but a film has one")
-    if not 2 <= colors <= 256: raise ValueError(f"colors={colors} must be between 2 and 256")
-    images = [Image.fromarray(_rgb(frame)) for frame in frames]
-    palette = images[-1].quantize(colors, method=Image.Quantize.MEDIANCUT, kmeans=3)
-    images = [im.quantize(palette=palette, dither=Image.Dither.NONE) for im in images]
-    options = dict(format="GIF", save_all=True, append_images=images[1:], duration=_durations(len(images), seconds, hold), loop=0, optimize=False)
-    if isinstance(file, (str, os.PathLike)): _write_aside(file, lambda out: images[0].save(out, **options))
-    else: images[0].save(file, **options)
-def _durations(n, seconds, hold): return [max(20, round(1000*seconds/n))]*(n - 1) + [max(20, round(1000*hold))]
-
 # %% ../nbs/00_pictures.ipynb #1b0c1f72
 def _write_aside(
     path:str|os.PathLike, # where the file is to be
@@ -213,7 +191,7 @@ def _write_aside(
 )->None:
     "Write to a temporary name beside `path` and rename it: whoever looks finds the old file or the whole new one."
     path = Path(path)
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    aside = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
     try:
         with open(aside, "wb") as file: write(file)
         os.replace(aside, path)
@@ -231,16 +209,28 @@ class Film:
         hold:float=2.,               # how long the last one stays
     ):
         if not len(frames): raise ValueError("frames is empty: a film needs at least one")
+        if len({np.shape(frame) for frame in frames}) > 1: raise ValueError(f"frames have shapes {sorted({np.shape(frame) for frame in frames})}, but a film has one")
         self.frames, self.alt, self.width, self.seconds, self.hold = list(frames), alt, width, seconds, hold
-    def save(self, file):
-        "Write it as a GIF, see `save_gif`."
-        save_gif(self.frames, file, seconds=self.seconds, hold=self.hold)
+    @property
+    def _durations(self): return [max(20, round(1000*self.seconds/len(self.frames)))]*(len(self.frames) - 1) + [max(20, round(1000*self.hold))]
+    def save(self,
+        path:str|os.PathLike, # by custom it ends in .gif
+        *,                    # keyword-only from here
+        colors:int=256,       # size of the palette, 2 to 256; fewer make a smaller file
+    )->None:
+        "Write a GIF that repeats for ever, aside first and then renamed, so that no half film is left behind."
+        if not 2 <= colors <= 256: raise ValueError(f"colors={colors} must be between 2 and 256")
+        images = [Image.fromarray(_rgb(frame)) for frame in self.frames]
+        palette = images[-1].quantize(colors, method=Image.Quantize.MEDIANCUT, kmeans=3)
+        images = [im.quantize(palette=palette, dither=Image.Dither.NONE) for im in images]
+        options = dict(format="GIF", save_all=True, append_images=images[1:], duration=self._durations, loop=0, optimize=False)
+        _write_aside(path, lambda file: images[0].save(file, **options))
     def _repr_html_(self):
         images = [Image.fromarray(_rgb(frame)) for frame in self.frames]
         def url(kind, image, **options):
             image.save(buffer := io.BytesIO(), format=kind, **options)
             return f"data:image/{kind.lower()};base64,{base64.b64encode(buffer.getvalue()).decode()}"
         still = url("WEBP", images[-1], quality=90, method=6)
-        film = url("WEBP", images[0], save_all=True, append_images=images[1:], quality=80, method=3, minimize_size=True, duration=_durations(len(images), self.seconds, self.hold), loop=0)
+        film = url("WEBP", images[0], save_all=True, append_images=images[1:], quality=80, method=3, minimize_size=True, duration=self._durations, loop=0)
         return (f'<picture><source media="(prefers-reduced-motion: reduce), print" srcset="{still}">'
                 f'<img src="{film}" alt="{html.escape(self.alt)}" width="{self.width or images[0].width}" style="image-rendering: pixelated"></picture>')

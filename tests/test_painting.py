@@ -80,7 +80,7 @@ def test_large_pictures_have_short_epochs_and_small_frames():
 
 
 def test_stable_names_are_imported_from_the_top():
-    assert cadl_flax.paint is paint and set(cadl_flax.__all__) == {"paint", "Painting", "fit", "Run"} <= set(dir(cadl_flax))
+    assert cadl_flax.paint is paint and set(cadl_flax.__all__) == {"paint", "Painting", "inpaint", "fit", "Run"} <= set(dir(cadl_flax))
     with pytest.raises(AttributeError): cadl_flax.sculpt
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio
 from skimage.util import img_as_float32
 
-from cadl_flax.pictures import Film, coordinates, pixels, psnr, read_image, render, save_gif, _write_aside, shrink
+from cadl_flax.pictures import Film, coordinates, pixels, psnr, read_image, render, _write_aside, shrink
 
 SIDES = st.one_of(st.just(1), st.integers(1, 9))
 
@@ -150,7 +150,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
         file.write(b"half")
         raise RuntimeError("no more")
     with pytest.raises(RuntimeError): _write_aside(path, half)
-    with pytest.raises(ValueError): save_gif([np.zeros((4, 4)), np.zeros((5, 5))], path)
+    with pytest.raises(ValueError): Film([np.zeros((4, 4))], "black").save(path, colors=1)
     assert path.read_bytes() == b"old" and list(tmp_path.iterdir()) == [path]
 
 

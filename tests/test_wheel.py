@@ -34,5 +34,5 @@ def test_it_paints_in_an_empty_environment(wheel, tmp_path):
     assert subprocess.run([programs/"python", "-c", "import nbdev"], capture_output=True).returncode == 1
     out = subprocess.run([programs/"cadl-flax", "paint", "--size", "16", "--epochs", "5", "--quiet"], cwd=tmp_path, capture_output=True, text=True)
     assert out.returncode == 0 and (tmp_path/"painting.png").exists(), out.stderr
-    lazy = "import sys, cadl_flax; assert 'jax' not in sys.modules; from cadl_flax import paint, Painting, fit, Run; assert 'jax' in sys.modules"
+    lazy = "import sys, cadl_flax; assert 'jax' not in sys.modules; from cadl_flax import paint, Painting, inpaint, fit, Run; assert 'jax' in sys.modules"
     subprocess.run([programs/"python", "-c", lazy], check=True, cwd=tmp_path)
