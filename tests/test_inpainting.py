@@ -209,6 +209,14 @@ def test_a_hole_of_many_windows_has_no_seams():
         assert steps[at[(at >= 0) & (at < len(steps))]].max() <= 1.5*np.percentile(steps, 95)
 
 
+def test_a_large_hole_of_a_mirrored_picture_is_filled_mirrored():
+    "What comes from pictures of half the size lies where it belongs."
+    image, mask = data.coffee()[100:220, 200:320]/255, np.zeros((120, 120), bool)
+    mask[20:90, 30:94] = True
+    given = np.where(mask[..., None], 0, image)
+    np.testing.assert_allclose(_fill(given[::-1, ::-1], mask[::-1, ::-1])[::-1, ::-1], _fill(given, mask), atol=1e-6)
+
+
 # Masks
 
 @pytest.mark.parametrize("mask", [DOTS.astype(np.uint8), DOTS.astype(np.uint8)*255, DOTS.astype(np.int64), DOTS.astype(float), -DOTS.astype(int), (DOTS*np.uint8(255)).view(bool), DOTS[:, ::-1][:, ::-1]],
