@@ -4,7 +4,7 @@
 
 # %% ../nbs/14_command_line.ipynb #a7822933
 from __future__ import annotations
-import os, sys, time
+import os, sys, time, warnings
 from pathlib import Path
 
 import click
@@ -74,6 +74,7 @@ def _paint(image, size, epochs, seconds, target_psnr, seed, network, out, quiet)
     except OSError as error: raise _Fault(f"{image}: {error.strerror}", _INPUT if isinstance(error, _MISTYPED) else _ENVIRONMENT) from None
     out = _output(out, image)
     picture = _input(image, size)
+    warnings.filterwarnings("ignore", "Error (reading|writing) persistent compilation cache") # it is compiled again then
     import jax
     from cadl_flax.painting import _progress_bar, paint_chunks
     painting, code = None, 0

@@ -231,6 +231,7 @@ class Film:
             image.save(buffer := io.BytesIO(), format=kind, **options)
             return f"data:image/{kind.lower()};base64,{base64.b64encode(buffer.getvalue()).decode()}"
         still = url("WEBP", images[-1], quality=90, method=6)
+        img = f'alt="{html.escape(self.alt)}" width="{self.width or images[0].width}" style="image-rendering: pixelated"'
+        if len(images) == 1: return f'<img src="{still}" {img}>'
         film = url("WEBP", images[0], save_all=True, append_images=images[1:], quality=80, method=3, minimize_size=True, duration=self._durations, loop=0)
-        return (f'<picture><source media="(prefers-reduced-motion: reduce), print" srcset="{still}">'
-                f'<img src="{film}" alt="{html.escape(self.alt)}" width="{self.width or images[0].width}" style="image-rendering: pixelated"></picture>')
+        return f'<picture><source media="(prefers-reduced-motion: reduce), print" srcset="{still}"><img src="{film}" {img}></picture>'

@@ -1,5 +1,5 @@
 "Shared by all tests: the folder of the project, and its tools as modules."
-import importlib.util
+import importlib.util, os, shutil
 from pathlib import Path
 
 import matplotlib
@@ -17,9 +17,24 @@ def tool(name):
     return module
 
 
+def pytest_configure(config):
+    "Compiled programs are kept between tests, the programs they start, and runs: `pytest --cache-clear` forgets them."
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(config.cache.mkdir("jax")))
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
+
+
 @pytest.fixture(scope="session")
 def root(): return ROOT
 
 
 @pytest.fixture(scope="session")
 def notebooks_tool(): return tool("notebooks")
+
+
+@pytest.fixture(scope="session")
+def browser():
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: no test in a browser")
+    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
+    if not program: pytest.skip("no chromium on the PATH: no test in a browser")
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+    with playwright.sync_playwright() as p: yield p.chromium.launch(executable_path=program, args=flags)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from conftest import ROOT
 from PIL import Image
+from safetensors import numpy as safetensors
 
 
 @pytest.fixture
@@ -64,6 +65,14 @@ def test_pictures_are_compared_at_35_db(notebooks_tool):
     html = '<img src="data:image/png;base64,{}" alt="x">'
     assert notebooks_tool.same_output("text/html", html.format(png(base)), html.format(png(base + 2)))
     assert not notebooks_tool.same_output("text/html", html.format(png(base)), html.format(png(base + 8)))
+
+
+def test_of_weights_only_the_shapes_are_compared(notebooks_tool):
+    def html(width, seed):
+        weights = {"w": np.random.default_rng(seed).normal(size=(2, width)).astype(np.float32)}
+        return f'<a href="data:application/octet-stream;base64,{base64.b64encode(safetensors.save(weights)).decode()}">weights</a>'
+    assert notebooks_tool.same_output("text/html", html(3, 0), html(3, 1))
+    assert not notebooks_tool.same_output("text/html", html(3, 0), html(4, 0))
 
 
 def test_cells_that_nbdev_skips_are_skipped(root, notebooks_tool):

@@ -157,3 +157,8 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
 def test_a_film_shows_a_still_to_those_who_ask_for_it():
     html = Film([np.zeros((4, 4, 3)), np.ones((4, 4, 3))], "black to white", width=40)._repr_html_()
     assert "prefers-reduced-motion" in html and 'alt="black to white"' in html and 'width="40"' in html
+
+
+def test_a_film_of_one_frame_is_a_picture():
+    html = Film([np.ones((4, 4, 3))], "white", width=40)._repr_html_()
+    assert html.count("data:image/webp") == 1 and 'alt="white"' in html and 'width="40"' in html

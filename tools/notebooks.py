@@ -10,7 +10,8 @@ the `tst_flags` of settings.ini, `skip_exec: true`) and keep what they have. A p
 
 The stamp is a digest of the code cells with their outputs, kept in the notebook's metadata: it finds a number edited by hand, or code
 that changed after it ran, however small the change. `--check` then compares with a fresh execution, by tolerance, because another processor
-rounds otherwise: whole numbers and words exactly, decimals within 2 % or one unit in the last place, pictures at 35 dB.
+rounds otherwise: whole numbers and words exactly, decimals within 2 % or one unit in the last place, pictures at 35 dB, and of embedded
+weights only the names and shapes, since rounding grows with every step of training.
 """
 from __future__ import annotations
 
@@ -28,6 +29,7 @@ from nbdev.config import get_config
 from nbdev.frontmatter import FrontmatterProc
 from nbdev.process import NBProcessor
 from PIL import Image, ImageSequence
+from safetensors import numpy as safetensors
 
 
 def pages(names: list[str]) -> list[Path]:
@@ -88,7 +90,7 @@ def stamp(nb) -> str:
 
 
 NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d*)?(?:e[-+]?\d+)?", re.I)
-EMBEDDED = re.compile(r"data:(image/\w+);base64,([A-Za-z0-9+/=\s]+)")
+EMBEDDED = re.compile(r"data:(image/\w+|application/octet-stream);base64,([A-Za-z0-9+/=\s]+)")
 
 
 def near(a: str, b: str) -> bool:
@@ -113,10 +115,20 @@ def same_picture(a: str, b: str) -> bool:
     return all(p.shape == q.shape and np.mean((p - q)**2) <= 10**-3.5 for p, q in zip(*frames))
 
 
+def same_weights(a: str, b: str) -> bool:
+    "The same arrays in two safetensors files, whatever is in them?"
+    shapes = [{name: (array.shape, array.dtype) for name, array in safetensors.load(base64.b64decode(x)).items()} for x in (a, b)]
+    return shapes[0] == shapes[1]
+
+
+def same_embedded(a: tuple[str, str], b: tuple[str, str]) -> bool:
+    return a[0] == b[0] and (same_picture if a[0].startswith("image/") else same_weights)(a[1], b[1])
+
+
 def same_output(kind: str, a: str, b: str) -> bool:
     if kind.startswith("image/") and "svg" not in kind: return same_picture(a, b)
     found = [EMBEDDED.findall(s) for s in (a, b)]
-    if [k for k, _ in found[0]] != [k for k, _ in found[1]] or not all(same_picture(p, q) for (_, p), (_, q) in zip(*found)): return False
+    if len(found[0]) != len(found[1]) or not all(map(same_embedded, *found)): return False
     return same_text(EMBEDDED.sub("", a), EMBEDDED.sub("", b))
 
 

@@ -13,8 +13,9 @@ Exit code 0: all is well; 1: faults; 2: the site cannot be built.
 """
 from __future__ import annotations
 
-import argparse, ast, base64, html, io, json, os, re, shutil, subprocess, sys, tempfile, time, tokenize
+import argparse, ast, base64, html, io, json, os, platform, re, shutil, subprocess, sys, tempfile, time, tokenize
 from html.parser import HTMLParser
+from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -168,38 +169,68 @@ def finish_notebook(nb: dict, number: str, names: dict[str, str]) -> dict:
     return nb
 
 
-def stage(folder: Path) -> Path:
-    "Write nbdev's processed notebooks and the configuration below `folder`, where a renderer finds them as it would in the project."
+class Entry:
+    "A page: its notebook, the name it is published under, and where the sidebar has it."
+    def __init__(self, path: Path, section: str):
+        cells = json.loads(path.read_text())["cells"]
+        head = next((text(c["source"]) for c in cells if c["cell_type"] == "markdown"), "")
+        self.path, self.section, self.name, self.number = path, section, page_name(path), re.match(r"\d*", path.stem)[0]
+        self.title, self.says = (m[1].strip() if (m := re.search(rf"^{sign} +(.+)", head, re.M)) else "" for sign in "#>")
+
+
+def entries(config: dict, nbs: Path) -> list[Entry]:
+    "The pages in the order of the sidebar, which must name each notebook once."
+    listed = []
+    for part in config["website"]["sidebar"]["contents"]:
+        listed += [(page, part["section"]) for page in part["contents"]] if "section" in part else [(part["file"], "")]
+    there = {p.name for p in nbs.glob("[!_.]*.ipynb")}
+    if lost := {page for page, _ in listed} - there: raise Stop(f"_quarto.yml lists {', '.join(sorted(lost))}, not found in {nbs.name}")
+    if lost := there - {page for page, _ in listed}: raise Stop(f"{', '.join(sorted(lost))} would have no link: _quarto.yml does not list it")
+    return [Entry(nbs/page, section) for page, section in listed]
+
+
+def colophon() -> str:
+    "The state of the project and the versions that the site is built with."
+    from nbdev.config import get_config
+    said = subprocess.run(["git", "-C", ROOT, "describe", "--always", "--dirty", "--exclude=*"], capture_output=True, text=True)
+    commit, url = said.stdout.strip(), get_config().git_url
+    source = f"commit {f'[{commit}]({url}/tree/{commit})' if url and '-' not in commit else commit}, " if commit else ""
+    packages = ", ".join(f"{name} {version(name)}" for name in ("jax", "flax", "optax", "numpy", "scikit-image"))
+    return f"{get_config().lib_name} {get_config().version}, {source}built with Python {platform.python_version()}, {packages}"
+
+
+def stage(folder: Path) -> tuple[Path, list[Entry]]:
+    "Write nbdev's processed notebooks and the configuration below `folder`, where a renderer finds them as it would in the project; and the pages."
+    import yaml
     from execnb.nbio import read_nb, write_nb
     from nbdev.config import get_config
-    from nbdev.doclinks import NbdevLookup, nbglob
+    from nbdev.doclinks import NbdevLookup
     from nbdev.quarto import refresh_quarto_yml
     lib = get_config().lib_name
     if lib not in NbdevLookup().entries: raise Stop(f"{lib} is not installed, so names would have no links: pip install -e '.[dev]'")
     refresh_quarto_yml()
     nbs, into = get_config().nbs_path, folder/"nbs"
     into.mkdir()
-    config = (ROOT/"_quarto.yml").read_text()
-    listed, pages = set(re.findall(r"[\w/-]+\.ipynb", config)), nbglob(nbs, func=Path, file_glob="", file_re=r"\.ipynb$")
-    if lost := listed - {p.name for p in pages}: raise Stop(f"_quarto.yml lists {', '.join(sorted(lost))}, not found in {nbs.name}")
-    if lost := {p.name for p in pages} - listed: raise Stop(f"{', '.join(sorted(lost))} would have no link: _quarto.yml does not list it")
-    names = {p.stem: page_name(p) for p in pages}
-    for path in pages:
-        nb = read_nb(path)
+    config, settings = yaml.safe_load((ROOT/"_quarto.yml").read_text()), yaml.safe_load((nbs/"nbdev.yml").read_text())
+    pages = entries(config, nbs)
+    names = {p.path.stem: p.name for p in pages}
+    for page in pages:
+        nb = read_nb(page.path)
         processors()()(nb)
-        number = re.match(r"\d*", path.stem)[0]
-        write_nb(finish_notebook(nb, number, names), into/f"{names[path.stem]}.ipynb")
-        if number: # the pages call each other by their numbers, so the sidebar shows them
-            entry = json.dumps({"text": f"{number} {nb.frontmatter_['title']}", "file": f"{names[path.stem]}.ipynb"}, ensure_ascii=False)
-            config = re.sub(rf"(^ *- ){path.name}", lambda m: m[1] + entry, config, flags=re.M)
+        write_nb(finish_notebook(nb, page.number, names), into/f"{page.name}.ipynb")
     for path in nbs.iterdir():
         if path.suffix != ".ipynb" and path.name != "nbdev.yml" and path.name[0] != "." and path.is_file(): shutil.copy(path, into)
-    settings = re.sub(r"(output-dir:).*", r"\1 _site", (nbs/"nbdev.yml").read_text())
-    for known, line in ((get_config().doc_host, "site-url"), (get_config().git_url, "repo-(?:url|branch)")): # no address, no links to it
-        if not known: settings = re.sub(rf"^ *{line}:.*\n", "", settings, flags=re.M)
-    (into/"nbdev.yml").write_text(settings)
-    (folder/"_quarto.yml").write_text(config)
-    return into
+    # the pages call each other by their numbers, so the sidebar shows them
+    shown = {p.path.name: {"text": f"{p.number} {p.title}", "file": f"{p.name}.ipynb"} if p.number else f"{p.name}.ipynb" for p in pages}
+    for part in config["website"]["sidebar"]["contents"]:
+        if "section" in part: part["contents"] = [shown[page] for page in part["contents"]]
+    settings["project"]["output-dir"] = "_site"
+    settings["website"]["page-footer"] = {"center": colophon()}
+    for known, keys in ((get_config().doc_host, ["site-url"]), (get_config().git_url, ["repo-url", "repo-branch"])): # no address, no links to it
+        for key in keys if not known else (): settings["website"].pop(key, None)
+    (into/"nbdev.yml").write_text(yaml.safe_dump(settings, sort_keys=False))
+    (folder/"_quarto.yml").write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+    return into, pages
 
 
 # ------------------------------------------------------------------------------ pages to a site
@@ -207,7 +238,7 @@ def stage(folder: Path) -> Path:
 FONTS = re.compile(r"@import\s+url\([^)]*\);?")  # web fonts of the themes: styles.css names fonts that machines have
 REMOTE = re.compile(r'<(?:link|script)\b[^>]*(?:href|src)="https?://[^>]*>(?:\s*</script>)?')
 FORMULA = re.compile(r'<span class="math (inline|display)">\\[(\[](.*?)\\[)\]]</span>', re.S)
-FROM_DISK = """<script>if (location.protocol == "file:") document.write('<script src="{0}search.js"><\\/script>')</script>"""
+HEAD = """<script src="{0}site.js" defer></script><script>if (location.protocol == "file:") document.write('<script src="{0}search.js"><\\/script>')</script>"""
 SEARCH = """// A page opened from disk may not fetch search.json: it gets this copy.
 {const entries = %s; const remote = window.fetch;
 window.fetch = (what, ...how) => String(what).endsWith("search.json") ? Promise.resolve(new Response(JSON.stringify(entries))) : remote(what, ...how);}
@@ -220,7 +251,7 @@ def render(folder: Path) -> Path:
     from smalldocs.site import build
     try: site = build(folder, quiet=True)
     except (BuildError, ConfigError) as e: raise Stop(str(e)) from e
-    for_quarto = ("html-math-method", "highlight-style")
+    for_quarto = ("html-math-method", "highlight-style", "respect-user-color-scheme")
     if odd := [w for w in site.warnings if not w.endswith(tuple(f"format.html.{k} is ignored" for k in for_quarto))]: raise Stop("; ".join(odd))
     return site.out
 
@@ -244,16 +275,45 @@ def mathml(formulas: list[tuple[str, str]]) -> list[str]:
     return found
 
 
-def finish_site(site: Path):
-    "Make the pages work without a network, and the search from disk."
-    pages = {p: p.read_text() for p in sorted(site.rglob("*.html"))}
-    formulas = iter(mathml([(m[1], html.unescape(m[2])) for t in pages.values() for m in FORMULA.finditer(t)]))
-    for path, page in pages.items():
-        up = "../"*(len(path.relative_to(site).parts) - 1)
+def colab(path: Path) -> str:
+    "A link to open a notebook of a published project in Colab, and what to run there first; nothing while the project has no public address."
+    from nbdev.config import get_config
+    url = get_config().git_url.removesuffix("/").removesuffix(".git")
+    if not (m := re.fullmatch(r"https://github\.com/([\w.-]+/[\w.-]+)", url)): return ""
+    goal = f"https://colab.research.google.com/github/{m[1]}/blob/{get_config().branch}/{path.relative_to(ROOT).as_posix()}"
+    return f' · <a href="{goal}">Open in Colab</a> (first: <code>%pip install git+{url}</code>)'
+
+
+def inline_modules(page: str, folder: Path) -> str:
+    "Put the modules that a page in `folder` loads into the page: from disk a browser loads none. What a module imports becomes an address that holds its content."
+    def content(path):
+        def address(m): return f"{m[1]}data:text/javascript;base64,{base64.b64encode(content(path.parent/m[3]).encode()).decode()}{m[2]}"
+        return re.sub(r"""(\b(?:from|import)\s*(["']))(\.\.?/[^"']+)\2""", address, path.read_text())
+    def script(m): return '<script type="module">' + content(folder/m[1]).replace("</script", "<\\/script") + "</script>"
+    return re.sub(r'<script(?=[^>]*\btype="module")[^>]*\bsrc="([^":]+)"[^>]*></script>', script, page)
+
+
+def finish_site(site: Path, pages: list[Entry]):
+    "Make the pages work without a network, and the search from disk; add the notebooks, Markdown twins of the pages, and llms.txt."
+    texts = {p: p.read_text() for p in sorted(site.rglob("*.html"))}
+    formulas = iter(mathml([(m[1], html.unescape(m[2])) for t in texts.values() for m in FORMULA.finditer(t)]))
+    known, names = {p.name: p for p in pages}, {p.path.stem: p.name for p in pages}
+    (site/"notebooks").mkdir()
+    for path, page in texts.items():
+        up, head = "../"*(len(path.relative_to(site).parts) - 1), ""
         page = REMOTE.sub("", FORMULA.sub(lambda m: f'<span class="math {m[1]}">{next(formulas)}</span>', page))
-        path.write_text(page.replace("</head>", FROM_DISK.format(up) + "</head>", 1))
+        if entry := known.get(path.stem):
+            file, head = f"notebooks/{entry.path.name}", f'<link rel="alternate" type="text/markdown" href="{path.stem}.md">'
+            shutil.copy(entry.path, site/file)
+            (site/f"{path.stem}.md").write_text(twin(entry.path, names))
+            also = f' · <a href="{file}" download>Download this notebook</a> · <a href="{path.stem}.md">Markdown</a>{colab(entry.path)}'
+            page = re.sub(r'class="minutes">\s*<p>[^<]*', lambda m: m[0].rstrip() + also, page, count=1)
+        page = inline_modules(page, path.parent)
+        path.write_text(page.replace("</head>", head + HEAD.format(up) + "</head>", 1))
     for path in site.rglob("*.css"): path.write_text(FONTS.sub("", path.read_text()))
     (site/"search.js").write_text(SEARCH % (site/"search.json").read_text().replace("</", "<\\/"))
+    for path in (ROOT/"nbs").glob("*.js"): shutil.copy(path, site)
+    (site/"llms.txt").write_text(llms(pages))
 
 
 def build(out: Path, quarto: bool):
@@ -261,9 +321,9 @@ def build(out: Path, quarto: bool):
     if out.exists() and any(out.iterdir()) and not (out/"site_libs").is_dir(): raise Stop(f"{out} holds something else than a built site: give another --out")
     if quarto and not shutil.which("quarto"): raise Stop("there is no `quarto` on the PATH: install it from https://quarto.org, or leave out --quarto")
     with tempfile.TemporaryDirectory() as tmp:
-        staged = stage(Path(tmp))
+        staged, pages = stage(Path(tmp))
         site = (render_with_quarto if quarto else render)(staged)
-        finish_site(site)
+        finish_site(site, pages)
         if out.exists(): shutil.rmtree(out)
         shutil.copytree(site, out)
 
@@ -330,11 +390,12 @@ def faults(site: Path) -> list[str]:
         wrong = page.faults + [f for link in page.links if (f := target(path, link))] + [f for link in page.loads if (f := loaded(path, link))]
         wrong += [f"the id {i} stands {page.ids.count(i)} times" for i in sorted(set(page.ids)) if page.ids.count(i) > 1]
         if not page.title.strip(): wrong.append("no title")
+        if path.stat().st_size > 1_500_000: wrong.append(f"is larger than 1.5 MB: {path.stat().st_size:,} bytes")
         if "h1" not in page.seen: wrong.append("no h1")
         if "sidebar-navigation" not in page.seen: wrong.append("no sidebar")
         if page.open: wrong.append(f"not closed: {page.open}")
-        left = re.findall(r".*(?:\\[()\[\]]|\$\$|\\(?:frac|mathbf|text|left)\b|\]\(|:::|\{[#.]).*", page.prose)
-        wrong += [f"TeX or Markdown left in the text: {line.strip()}" for line in left]
+        left = re.compile(r"\\[()\[\]]|\$\$|\\(?:frac|mathbf|text|left)\b|\]\(|:::|\{[#.]")
+        wrong += [f"TeX or Markdown left in the text: {line.strip()}" for line in page.prose.splitlines() if left.search(line)]
         found += [f"{path.relative_to(site)}: {w}" for w in dict.fromkeys(wrong)]
     for path in sorted(site.rglob("*.css")):
         links = re.findall(r"(?:@import\s+|url\()['\"]?(?!data:|#)([^'\")\s;]+)", path.read_text())
@@ -342,11 +403,56 @@ def faults(site: Path) -> list[str]:
     return found
 
 
-# ------------------------------------------------------------------------------ README.md
+# ------------------------------------------------------------------------------ Markdown
+
+def markdown(path: Path, relink, figure) -> str:
+    """A page as Markdown: what is hidden left out, text outputs under their code.
+
+    `relink` changes the target of a link; `figure` gives Markdown for an output with pictures, from the cell, the output's data and the alternative text.
+    """
+    parts = []
+    for cell in json.loads(path.read_text())["cells"]:
+        source = text(cell["source"])
+        if cell["cell_type"] == "markdown":
+            source = re.sub(r"(\]\(|href=\")([^)\"#\s]+)", lambda m: m[1] + relink(m[2]), source)
+            parts.append(re.sub(r"^:::.*\n?", "", source, flags=re.M))
+        if cell["cell_type"] != "code": continue
+        options = dict(re.findall(r"^#\| *([\w-]+):? *(.*?) *$", source, re.M))
+        if {"hide", "export", "exporti", "default_exp"} & options.keys() or options.get("include") == "false": continue
+        code = re.sub(r"^#\|.*\n?", "", source, flags=re.M).strip()
+        if code and options.get("echo") != "false": parts.append(f"```python\n{code}\n```")
+        for output in cell["outputs"] if options.get("output") != "false" else ():
+            data = {k: text(v) for k, v in output.get("data", {}).items()}
+            if any(k == "text/html" or k.startswith("image/") for k in data): parts.append(figure(cell, data, options.get("fig-alt", "").strip("\"'")))
+            elif "text/markdown" in data: parts.append(data["text/markdown"])
+            else: parts.append(f"```\n{(text(output.get('text')) or data.get('text/plain', '')).rstrip()}\n```")
+    return "\n\n".join(p.strip() for p in parts if p.strip()) + "\n"
+
+
+def twin(path: Path, names: dict[str, str]) -> str:
+    "The Markdown twin of a page, for reading machines: links lead to the other twins, and of a picture stands what it shows."
+    def relink(target): return f"{names[stem]}.md" if (stem := target.removesuffix(".ipynb")) in names and stem != target else target
+
+    def figure(cell, data, alt):
+        alts = [alt] if alt else [html.unescape(a) for a in re.findall(r'<img[^>]*\balt="([^"]+)"', data.get("text/html", ""))]
+        words = " ".join(html.unescape(re.sub(r"<(style|script|svg).*?</\1>|<[^>]+>", " ", data.get("text/html", ""), flags=re.S)).split())
+        return "\n\n".join([*(f"*Figure: {a}*" for a in dict.fromkeys(alts)), *filter(None, [words])])
+
+    return markdown(path, relink, figure)
+
+
+def llms(pages: list[Entry]) -> str:
+    "`llms.txt`: what the project is, and a link to the twin of each page with what it says."
+    from nbdev.config import get_config
+    lines = [f"# {get_config().title}", f"> {get_config().description}", "Each page of the course is a notebook; these are their texts, code and printed results as Markdown."]
+    for section in dict.fromkeys(p.section for p in pages):
+        lines += [f"## {section or 'Start here'}", "\n".join(f"- [{p.number} {p.title}]({p.name}.md): {p.says}".replace("[ ", "[") for p in pages if p.section == section)]
+    return "\n\n".join(lines) + "\n"
+
 
 def readme() -> dict[str, bytes]:
-    "README.md and its pictures, by path, as nbs/index.ipynb gives them: what is hidden left out, text outputs under their code, pictures as files."
-    nb, files, parts = json.loads((ROOT/"nbs/index.ipynb").read_text()), {}, []
+    "README.md and its pictures, by path, as nbs/index.ipynb gives them, with pictures as files."
+    files = {}
 
     def stored(cell, kind: str, data: str) -> str:
         "Keep a picture, and return its path."
@@ -355,27 +461,15 @@ def readme() -> dict[str, bytes]:
         files[path] = data.encode() if suffix == "svg" and "<svg" in data else base64.b64decode(data)
         return path
 
-    def shown(cell, output, alt: str) -> str:
-        "Markdown for an output."
-        data = {k: text(v) for k, v in output.get("data", {}).items()}
+    def figure(cell, data, alt):
         if "text/html" in data:
             return re.sub(r"data:image/([\w+.-]+);base64,([A-Za-z0-9+/=\s]+)", lambda m: stored(cell, m[1], m[2]), data["text/html"])
-        if "text/markdown" in data: return data["text/markdown"]
-        if kind := next((k for k in data if k.startswith("image/")), None): return f"![{alt}]({stored(cell, kind[6:], data[kind])})"
-        return f"```\n{(text(output.get('text')) or data.get('text/plain', '')).rstrip()}\n```"
+        kind = next(k for k in data if k.startswith("image/"))
+        return f"![{alt}]({stored(cell, kind[6:], data[kind])})"
 
-    for cell in nb["cells"]:
-        source = text(cell["source"])
-        if cell["cell_type"] == "markdown":
-            source = re.sub(r"\]\(([^)#\s]+)", lambda m: f"](nbs/{m[1]}" if (ROOT/"nbs"/m[1]).is_file() else m[0], source) # from here, not from the notebook
-            parts.append(re.sub(r"^:::.*\n?", "", source, flags=re.M))
-        if cell["cell_type"] != "code": continue
-        options = dict(re.findall(r"^#\| *([\w-]+):? *(.*?) *$", source, re.M))
-        if {"hide", "export", "exporti", "default_exp"} & options.keys() or options.get("include") == "false": continue
-        code = re.sub(r"^#\|.*\n?", "", source, flags=re.M).strip()
-        if code and options.get("echo") != "false": parts.append(f"```python\n{code}\n```")
-        if options.get("output") != "false": parts += [shown(cell, o, options.get("fig-alt", "").strip("\"'")) for o in cell["outputs"]]
-    return {"README.md": ("\n\n".join(p.strip() for p in parts if p.strip()) + "\n").encode(), **files}
+    def relink(target): return f"nbs/{target}" if (ROOT/"nbs"/target).is_file() else target # from here, not from the notebook
+
+    return {"README.md": markdown(ROOT/"nbs/index.ipynb", relink, figure).encode(), **files}
 
 
 def write_readme(check: bool) -> list[str]:
