@@ -12,7 +12,7 @@ from jax import Array
 from matplotlib.axes import Axes
 from matplotlib.collections import EllipseCollection, LineCollection
 from matplotlib.colors import LinearSegmentedColormap
-from .pictures import COLORS
+from .pictures import _COLORS
 from .training import _check_counts
 
 # %% auto #0
@@ -54,7 +54,7 @@ def _chain(model):
     return layers, [layers[0].in_features, *(layer.out_features for layer in layers)]
 
 # %% ../nbs/06_activation_functions.ipynb #dee6ff8b
-_SIGNED = LinearSegmentedColormap.from_list("signed", [COLORS["other"], "#f4f4ee", COLORS["model"]]) # blue is negative, orange positive
+_SIGNED = LinearSegmentedColormap.from_list("signed", [_COLORS["other"], "#f4f4ee", _COLORS["model"]]) # blue is negative, orange positive
 
 def _column(n, max_neurons):
     "Which of `n` neurons are drawn, and at which height, centred on 0 and one apart, with a gap for the dots."
@@ -91,7 +91,7 @@ def draw_network(
     for i, (index, y) in enumerate(columns):
         shown = np.zeros(len(index)) if values is None else np.asarray(values[i])[index]
         ax.add_collection(EllipseCollection(.7, .7, 0, units="y", offsets=np.c_[np.full(len(y), i), y], offset_transform=ax.transData,
-                                            array=shown, cmap=_SIGNED, clim=(-1, 1), edgecolors=COLORS["truth"], linewidths=.6, zorder=2))
+                                            array=shown, cmap=_SIGNED, clim=(-1, 1), edgecolors=_COLORS["truth"], linewidths=.6, zorder=2))
         if len(index) < sizes[i]: ax.text(i, 0 if max_neurons % 2 == 0 else -.5, "⋮", ha="center", va="center")
         name = "in" if i == 0 else "out" if i == len(layers) else getattr(getattr(layers[i - 1], "activation", None), "__name__", "")
         ax.text(i, top + .3, f"{sizes[i]}\n{name}", ha="center", va="bottom", fontsize=8)

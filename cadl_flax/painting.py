@@ -17,7 +17,7 @@ from PIL import Image
 from tqdm import tqdm
 from .features import FourierFeatures
 from .networks import MLP, Siren, count_parameters
-from .pictures import Film, _write_aside, pixels, psnr, render
+from .pictures import Film, _to_dtype, _write_aside, pixels, psnr, render
 from .regression import mse
 from .splits import _check_key
 from .training import Run, _check_counts, fit
@@ -72,10 +72,11 @@ class Painting:
     """
     run:Run           # the training so far
     image:np.ndarray  # the picture painted from, `(h, w)` or `(h, w, channels)`
-    frames:list=field(default_factory=list) # floats in [0, 1], the longer side at most 256 pixels
+    frames:list=field(default_factory=list) # `(h, w, channels)` uint8, the longer side at most 256 pixels
     losses:list=field(default_factory=list) # a number an epoch
     progress:float=1. # 0 to 1
     plan:_Plan|None=None # what was asked for
+    network:str|None=None # its name, if it has one
 
     @property
     def n_parameters(self)->int:
@@ -107,10 +108,8 @@ class Painting:
         "Write the picture, with 8 bits a channel, and the film, each aside and then renamed."
         path = Path(path)
         if path.suffix.lower() != ".png": raise ValueError(f"path={str(path)!r} must end in .png: the film is put beside it as .gif")
-        levels = (self.render()*255).round().astype(np.uint8)
-        picture = Image.fromarray(levels[..., 0] if levels.shape[2:] == (1,) else levels)
-        def write(file): picture.save(file, format="PNG")
-        _write_aside(path, write)
+        if self.image.shape[2:] not in ((), (1,), (3,), (4,)): raise ValueError(f"the picture has {self.image.shape[2]} channels, and a PNG holds 1, 3 or 4: take them from render()")
+        _save_png(self.render(), path)
         self.film().save(path.with_suffix(".gif"))
         return path, path.with_suffix(".gif")
 
@@ -121,11 +120,18 @@ class Painting:
         return f"<figure>{self.film()._repr_html_()}<figcaption>{self.psnr:.1f} dB, {self.n_parameters:,} parameters, {self.run.epoch} epochs</figcaption></figure>"
 
 # %% ../nbs/08_painting.ipynb #ca8cbf2f
+def _save_png(picture, path):
+    levels = _to_dtype(picture, np.uint8) if picture.dtype.kind == "f" else picture
+    image = Image.fromarray(levels[..., 0] if levels.shape[2:] == (1,) else levels)
+    _write_aside(path, lambda file: image.save(file, format="PNG"))
+
 def _frame(model, image):
     "The painting in the shape of `image`, small enough for a film."
-    h, w = image.shape[:2]
+    return _to_dtype(render(model, *_frame_size(*image.shape[:2])), np.uint8)
+
+def _frame_size(h, w):
     small = min(1, 256/max(h, w))
-    return render(model, max(1, round(h*small)), max(1, round(w*small)))
+    return max(1, round(h*small)), max(1, round(w*small))
 
 # %% ../nbs/08_painting.ipynb #e8ccdcdd
 def paint_chunks(
@@ -139,7 +145,7 @@ def paint_chunks(
     learning_rate:float|None=None, # at the start; it falls along a cosine to a fiftieth. 5e-3, or 1e-3 for a `"siren"`
     loss:Callable|None=None,    # `loss(predictions, targets)`; `mse` for a picture, unchanged for a `Painting`
     key:Array|None=None,        # decides the network and the order of the pixels; `jax.random.key(0)` if left out; a `Painting` has its own
-    n_frames:int=40,            # pictures of the training to keep, close together at its start
+    n_frames:int|None=None,     # pictures of the training to keep, close together at its start; 40 for a picture, unchanged for a `Painting`
 )->Iterator[Painting]: # the painting after each epoch
     "Paint a picture, and hand the `Painting` over after every epoch. Arguments are checked at once, painting starts with the first `next`."
     start, image = (image, image.image) if isinstance(image, Painting) else (None, image)
@@ -152,12 +158,13 @@ def paint_chunks(
     network = "half-grid" if network is None else network
     if not callable(network) and not isinstance(network, str): raise TypeError(f"network={network!r} is a {type(network).__name__}, expected a name, a function or a module class")
     rate = learning_rate or (start.plan.learning_rate if start and start.plan else _LEARNING_RATES.get(network, 5e-3) if isinstance(network, str) else 5e-3)
+    n_frames = n_frames or (start.plan.n_frames if start and start.plan else 40)
     plan = _Plan((100 if seconds is None else float("inf")) if n_epochs is None else n_epochs, seconds, target_psnr, rate, n_frames, start.run.epoch if start else 0)
     batch_size = batch_size and min(batch_size, len(x))
     if start is None:
-        network = _named(network, *image.shape[:2]) if isinstance(network, str) else network
+        name, network = (network, _named(network, *image.shape[:2])) if isinstance(network, str) else (None, network)
         key, batch_size = _check_key(jax.random.key(0) if key is None else key), batch_size or min(512, len(x))
-        return _paint(Painting(None, image, progress=0., plan=plan), x, y, dict(batch_size=batch_size, loss=loss or mse), network, key)
+        return _paint(Painting(None, image, progress=0., plan=plan, network=name), x, y, dict(batch_size=batch_size, loss=loss or mse), network, key)
     unfinished = start.plan and start.progress < 1 and n_epochs is seconds is target_psnr is learning_rate is None
     start = replace(start, plan=replace(start.plan, n_frames=n_frames)) if unfinished else replace(start, progress=0., plan=plan)
     return _paint(start, x, y, dict(batch_size=batch_size, loss=loss))
@@ -177,6 +184,7 @@ def _paint(painting, x, y, settings, network=None, key=None):
     while progress < 1:
         run = fit(run, x, y, n_epochs=1, learning_rate=plan.learning_rate*(.51 + .49*np.cos(np.pi*progress)), **settings)
         settings, loss = {}, float(run.losses.mean())
+        if not np.isfinite(loss): raise ValueError(f"learning_rate={plan.learning_rate:g} is too large: the loss of epoch {run.epoch} is {loss}")
         progress = min(1., max((run.epoch - plan.first)/plan.n_epochs, (time.perf_counter() - began)/plan.seconds if plan.seconds else 0))
         painting = replace(painting, run=run, progress=progress, losses=[*painting.losses, loss])
         near = run.loss is not mse or loss < 10**(-.1*plan.target_psnr + .1) or run.epoch % 10 == 0 if plan.target_psnr else False

@@ -8,31 +8,31 @@ import base64, html, io, os, threading, warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import jax, matplotlib.pyplot as plt, numpy as np
-from flax import nnx
-from matplotlib.figure import Figure
+import lazy_loader, numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
-from skimage.metrics import peak_signal_noise_ratio
-from skimage.transform import resize
-from skimage.util import img_as_float32, img_as_float64, img_as_ubyte, img_as_uint
 
 # %% auto #0
-__all__ = ['COLORS', 'use_style', 'show_images', 'shrink', 'coordinates', 'pixels', 'render', 'psnr', 'read_image', 'Film']
+__all__ = ['use_style', 'show_images', 'shrink', 'coordinates', 'pixels', 'render', 'psnr', 'read_image', 'Film']
+
+# %% ../nbs/00_pictures.ipynb #a1c86f44
+jax, matplotlib, skimage = map(lazy_loader.load, ("jax", "matplotlib", "skimage")) # imported when first used: they take seconds, and a mistyped file name is found without them
 
 # %% ../nbs/00_pictures.ipynb #8fbb9c91
-COLORS = dict(data="#8a8a8a", truth="#1a1a1a", model="#d55e00", other="#0072b2", third="#009e73") # Okabe and Ito's palette
+_COLORS = dict(data="#8a8a8a", truth="#1a1a1a", model="#d55e00", other="#0072b2", third="#009e73") # Okabe and Ito's palette
 
-def use_style()->None:
+def use_style()->dict[str, str]: # colours by what they are for: data, truth, model, other, third
     "Give matplotlib, and a notebook that shows its figures, the look of these pages."
+    from matplotlib import pyplot as plt
     plt.rcParams.update({
         "figure.figsize": (6, 3), "figure.dpi": 120, "figure.facecolor": "#fbfbf8", "figure.constrained_layout.use": True,
         "axes.facecolor": "#fbfbf8", "axes.spines.top": False, "axes.spines.right": False, "axes.titlesize": 10, "axes.titlelocation": "left",
         "axes.labelsize": 9, "xtick.labelsize": 8, "ytick.labelsize": 8, "legend.frameon": False, "legend.fontsize": 8,
-        "axes.prop_cycle": plt.cycler(color=[COLORS[k] for k in ("model", "other", "third", "data", "truth")]),
+        "axes.prop_cycle": plt.cycler(color=[_COLORS[k] for k in ("model", "other", "third", "data", "truth")]),
         "image.interpolation": "nearest", "savefig.facecolor": "#fbfbf8"})
     try: from matplotlib_inline.backend_inline import set_matplotlib_formats
-    except ImportError: return # no notebook here
+    except ImportError: return _COLORS # no notebook here
     set_matplotlib_formats("png", metadata={"Software": None}) # the same picture from every matplotlib version
+    return _COLORS
 
 # %% ../nbs/00_pictures.ipynb #27834cde
 def show_images(
@@ -42,8 +42,9 @@ def show_images(
     *,                                   # keyword-only from here
     columns:int|None=None,               # pictures in a row; all in one row if left out
     width:float|None=None,               # inches; 6 at most if left out
-)->Figure: # the figure
+)->matplotlib.figure.Figure: # the figure
     "Draw pictures side by side, without interpolation."
+    from matplotlib import pyplot as plt
     if isinstance(images, np.ndarray) and images.ndim < 4: raise TypeError(f"images has shape {images.shape}: for one picture write [picture]")
     if not len(images): raise ValueError("images is empty: there is nothing to show")
     columns = columns or len(images)
@@ -60,14 +61,14 @@ def show_images(
 # %% ../nbs/00_pictures.ipynb #ee230a47
 def _rgb(image):
     "Any picture as `(h, w, 3)` uint8, transparency on white."
-    image = img_as_float32(np.asarray(image)) if np.asarray(image).dtype != bool else np.asarray(image, np.float32)
+    image = skimage.util.img_as_float32(np.asarray(image)) if np.asarray(image).dtype != bool else np.asarray(image, np.float32)
     image = np.atleast_3d(image)
     if image.shape[-1] == 4: image = image[..., :3]*image[..., 3:] + 1 - image[..., 3:]
     return _to_dtype(np.broadcast_to(image, (*image.shape[:2], 3)), np.uint8)
 
 def _to_dtype(image, dtype):
     "Floats in [0, 1] to `dtype`, rounded to the nearest value that it holds."
-    convert = {"uint8": img_as_ubyte, "uint16": img_as_uint, "bool": lambda x: x >= .5}
+    convert = {"uint8": skimage.util.img_as_ubyte, "uint16": skimage.util.img_as_uint, "bool": lambda x: x >= .5}
     return convert.get(np.dtype(dtype).name, lambda x: x.astype(dtype))(np.clip(image, 0, 1))
 
 # %% ../nbs/00_pictures.ipynb #88dbe185
@@ -80,7 +81,7 @@ def shrink(
     h, w = image.shape[:2]
     scale = size / max(h, w)
     if scale >= 1: return image
-    small = resize(img_as_float32(image), (max(1, round(h*scale)), max(1, round(w*scale))), anti_aliasing=True)
+    small = skimage.transform.resize(skimage.util.img_as_float32(image), (max(1, round(h*scale)), max(1, round(w*scale))), anti_aliasing=True)
     return _to_dtype(small, image.dtype)
 
 # %% ../nbs/00_pictures.ipynb #bfd592cb
@@ -98,7 +99,7 @@ def _places(index, h, w, window):
     "Positions `(len(index), 2)` of the pixels numbered row by row."
     if h < 1 or w < 1: raise ValueError(f"h={h} and w={w} must be at least 1 pixel")
     top, left, bottom, right = window or (-h/max(h, w), -w/max(h, w), h/max(h, w), w/max(h, w))
-    if not (top < bottom and left < right):
+    if not (-np.inf < top < bottom < np.inf and -np.inf < left < right < np.inf):
         raise ValueError(f"window={tuple(window)} must be (top, left, bottom, right), top above bottom and left before right")
     def along(i, n, start, stop): return ((2*i + 1)*(stop - start)/n + 2*start) / 2
     row, col = np.divmod(index, w)
@@ -110,7 +111,7 @@ def pixels(
 )->tuple[np.ndarray, np.ndarray]: # where `(h * w, 2)` and which colour `(h * w, channels)`, both float32
     "Turn a picture into the table that a network learns from: a place and a colour for every pixel."
     h, w, *channels = _checked(image).shape
-    return coordinates(h, w), img_as_float32(image).reshape(h*w, *(channels or [1]))
+    return coordinates(h, w), skimage.util.img_as_float32(image).reshape(h*w, *(channels or [1]))
 
 # %% ../nbs/00_pictures.ipynb #ddb98aec
 def _checked(image, name="image"):
@@ -136,17 +137,17 @@ def render(
     "Paint a picture by asking `model` for the colour at the centre of every pixel."
     if not callable(model): raise TypeError(f"model is a {type(model).__name__}, expected a function or a Flax module")
     if tile < 1: raise ValueError(f"tile={tile} must be at least 1 pixel")
-    model = model if isinstance(model, nnx.Module) else jax.tree_util.Partial(model)
-    n, tile = h*w, min(tile, max(h*w, 1))
+    if jax.tree_util.treedef_is_leaf(jax.tree.structure(model)): model = jax.tree_util.Partial(model)
+    call, n, tile = jax.jit(_call), h*w, min(tile, max(h*w, 1))
     def colours(start): # the last tile is filled up with copies of the last place, so that all tiles have one size and one program
-        return np.asarray(_call(model, _places(np.minimum(np.arange(start, start + tile), n - 1), h, w, window)))
+        return np.asarray(call(model, _places(np.minimum(np.arange(start, start + tile), n - 1), h, w, window)))
     first = colours(0)
     if first.ndim != 2 or len(first) != tile: raise ValueError(f"model returns shape {first.shape} for {tile} places, expected ({tile}, channels)")
     out = np.empty((n, first.shape[-1]), np.float32)
     for start in range(0, n, tile): out[start:start+tile] = (first if start == 0 else colours(start))[:n-start]
+    if np.isnan(out).any(): raise ValueError("model returns NaN, which is no colour: has its training diverged?")
     return np.clip(out, 0, 1, out=out).reshape(h, w, -1)
 
-@jax.jit
 def _call(model, x):
     with jax.default_matmul_precision("float32"): return model(x)
 
@@ -159,8 +160,8 @@ def psnr(
     painting, truth = _checked(painting, "painting"), _checked(truth, "truth")
     if painting.shape != truth.shape: raise ValueError(f"painting has shape {painting.shape} but truth has shape {truth.shape}")
     if painting.dtype != truth.dtype: painting = _to_dtype(painting, truth.dtype)
-    a, b = img_as_float64(painting), img_as_float64(truth)
-    return float("inf") if (a == b).all() else float(peak_signal_noise_ratio(b, a, data_range=1))
+    a, b = skimage.util.img_as_float64(painting), skimage.util.img_as_float64(truth)
+    return float("inf") if (a == b).all() else float(skimage.metrics.peak_signal_noise_ratio(b, a, data_range=1))
 
 # %% ../nbs/00_pictures.ipynb #b18952bc
 def read_image(
@@ -193,7 +194,10 @@ def _write_aside(
     path = Path(path)
     aside = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
     try:
-        with open(aside, "wb") as file: write(file)
+        with open(aside, "wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno()) # or a name could outlive its bytes when the power goes
         os.replace(aside, path)
     finally: aside.unlink(missing_ok=True)
 

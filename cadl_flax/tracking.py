@@ -4,21 +4,27 @@
 
 # %% ../nbs/11_tracking.ipynb #283c2bef
 from __future__ import annotations
-import hashlib, json, os
-from dataclasses import replace
+import hashlib, json, os, re, time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, fields, replace
+from functools import partial
 from importlib.metadata import version
+from pathlib import Path
 
-import jax, jax.numpy as jnp, numpy as np
+import filelock, jax, jax.numpy as jnp, numpy as np
 import safetensors, safetensors.numpy
 from flax import nnx
-from .pictures import _write_aside
-from .training import Run
+from .painting import Painting, _Plan, _frame, _frame_size, _named
+from .pictures import _checked, _write_aside
+from .regression import mse
+from .training import Run, TrainState, _adam, _check_counts
 
 # %% auto #0
-__all__ = ['save', 'load']
+__all__ = ['save', 'load', 'keep']
 
 # %% ../nbs/11_tracking.ipynb #e164bec4
-_KINDS = {"float32": "F32", "int32": "I32", "uint32": "U32", "bool": "BOOL"} # what JAX computes with here, and its name in the file
+_KINDS = {"float32": "F32", "int32": "I32", "uint32": "U32", "bool": "BOOL", "uint8": "U8", "uint16": "U16", "float16": "F16", "float64": "F64"} # dtypes, and their names in the file
 
 def _names(tree, root):
     "The leaves of `tree` by name, such as `model.hidden.0.kernel`."
@@ -30,29 +36,43 @@ def _names(tree, root):
     return named
 
 def _contents(thing):
-    "What is kept of a model or a `Run`: arrays by name, and words by name."
+    "What is kept of a model, a `Run` or a `Painting`: arrays by name, and words by name."
+    if isinstance(thing, Painting):
+        arrays, words = _contents(thing.run)
+        frames = np.stack(thing.frames) if thing.frames else np.zeros((0, 1, 1, 1), np.uint8)
+        arrays |= {"image": thing.image, "history": np.float32(thing.losses), "frames": frames}
+        return arrays, words | {"kind": "painting", "network": json.dumps(thing.network), "progress": json.dumps(float(thing.progress)),
+                                "plan": json.dumps(asdict(thing.plan), default=float)}
     if not isinstance(thing, Run): return _names(thing, "model"), {"kind": "model"}
     arrays = {**_names(thing.model, "model"), **_names(thing.state.opt_state, "optimizer"), "key": jax.random.key_data(thing.key), "losses": thing.losses}
-    return arrays, {"kind": "run", "epoch": str(thing.epoch), "batch_size": str(thing.batch_size), "n_batches": json.dumps(thing.n_batches)}
+    return arrays, {"kind": "run", "epoch": json.dumps(thing.epoch), "batch_size": json.dumps(thing.batch_size), "n_batches": json.dumps(thing.n_batches),
+                    "loss": getattr(thing.loss, "__name__", "?")}
 
 # %% ../nbs/11_tracking.ipynb #84a84e3e
 _FORMAT = 1
 
 def save(
-    thing:nnx.Module|Run,  # a network, or a `Run` to go on with later
+    thing:nnx.Module|Run|Painting, # a network, or a `Run` or `Painting` to go on with later
     path:str|os.PathLike,  # where to write; by custom it ends in .safetensors
     *,                     # keyword-only from here
     settings:dict|None=None, # what JSON can hold, for readers of the file
 )->None:
-    "Write the numbers of a network or a run into one safetensors file, aside first and then renamed."
-    if not isinstance(thing, (nnx.Module, Run)): raise TypeError(f"thing is a {type(thing).__name__}, expected a Flax module or a Run")
+    "Write the numbers of a network, a run or a painting into one safetensors file, aside first and then renamed."
+    if not isinstance(thing, (nnx.Module, Run, Painting)): raise TypeError(f"thing is a {type(thing).__name__}, expected a Flax module, a Run or a Painting")
     try: words = json.dumps(settings or {})
     except (TypeError, ValueError) as error: raise TypeError(f"settings={settings!r} cannot be written as JSON: {error}") from None
     arrays, facts = _contents(thing)
     facts |= {"format": str(_FORMAT), "settings": words, "versions": json.dumps({name: version(name) for name in ("cadl_flax", "jax", "flax")})}
-    arrays = {name: np.asarray(leaf) for name, leaf in arrays.items()}
-    content = safetensors.numpy.save(arrays, facts | {"digest": _digest(arrays)})
+    arrays = {name: np.asarray(leaf, order="C") for name, leaf in arrays.items()}
+    content = _in_order(safetensors.numpy.save(arrays, facts | {"digest": _digest(arrays)}))
     _write_aside(path, lambda file: file.write(content))
+
+def _in_order(content):
+    "The same file with its table of contents in order: safetensors shuffles it, and the same run should give the same bytes."
+    length = int.from_bytes(content[:8], "little")
+    table = json.dumps(json.loads(content[8:8 + length]), sort_keys=True).encode()
+    table += b" "*(-len(table) % 8) # the numbers begin at a multiple of eight
+    return len(table).to_bytes(8, "little") + table + content[8 + length:]
 
 # %% ../nbs/11_tracking.ipynb #04099c9d
 def _digest(arrays):
@@ -63,39 +83,192 @@ def _digest(arrays):
 
 # %% ../nbs/11_tracking.ipynb #61b8006f
 def load(
-    path:str|os.PathLike,    # a file that `save` wrote
-    start:nnx.Module|Run,    # of the same make, for example untrained; left as it is
-)->nnx.Module|Run: # as `start`, with the numbers of the file
-    "Read a network or a run back: bit for bit what was saved. Raise `ValueError` for a file of another make or format, or one whose numbers are damaged."
-    if not isinstance(start, (nnx.Module, Run)): raise TypeError(f"start is a {type(start).__name__}, expected a Flax module or a Run")
-    open(path, "rb").close() # OSError, if it cannot be read
-    try:
-        with safetensors.safe_open(path, "numpy") as file:
-            facts = file.metadata() or {}
-            _check_file(path, facts, {name: (tuple(part.get_shape()), part.get_dtype()) for name in file.keys() for part in [file.get_slice(name)]}, start)
-            arrays = {name: file.get_tensor(name) for name in file.keys()}
-    except safetensors.SafetensorError as error: raise ValueError(f"{path} is not a safetensors file, or is damaged: {error}") from None
-    if facts.get("digest") != _digest(arrays): raise ValueError(f"{path} is damaged: its numbers are not those that were saved")
+    path:str|os.PathLike,                   # a file that `save` wrote, or a folder from `keep`: the newest of its files that is whole
+    start:nnx.Module|Run|Painting|None=None, # of the same make, for example untrained; left as it is. A painting by a named network needs none
+)->nnx.Module|Run|Painting: # as `start`, with the numbers of the file
+    "Read a network, a run or a painting back: bit for bit what was saved. Raise `ValueError` for a file of another make or format, or one whose numbers are damaged."
+    if not isinstance(start, (nnx.Module, Run, Painting, type(None))): raise TypeError(f"start is a {type(start).__name__}, expected a Flax module, a Run or a Painting")
+    if Path(path).is_dir():
+        files = _checkpoints(path)
+        if not files: raise FileNotFoundError(f"{path} holds no checkpoint")
+        for older in files[1:]:
+            try: return load(files[0], start)
+            except _Damaged: files[0] = older
+        return load(files[0], start)
+    words, arrays, start = _read(path, start)
     def filled(tree, root):
         leaves = [jnp.asarray(arrays[name], leaf.dtype) for name, leaf in _names(tree, root).items()]
         return jax.tree.unflatten(jax.tree.structure(tree), leaves)
-    if not isinstance(start, Run): return filled(start, "model")
-    state = replace(start.state, model=filled(start.model, "model"), opt_state=filled(start.state.opt_state, "optimizer"))
-    return replace(start, state=state, key=jax.random.wrap_key_data(arrays["key"], impl=jax.random.key_impl(start.key)), losses=jnp.asarray(arrays["losses"]), observed=None,
-                   epoch=int(facts["epoch"]), batch_size=int(facts["batch_size"]), n_batches=json.loads(facts["n_batches"]))
+    def run_like(run):
+        whole = partial(_word, path, words)
+        state = TrainState(filled(run.model, "model"), filled(run.state.opt_state, "optimizer"))
+        return replace(run, state=state, key=jax.random.wrap_key_data(arrays["key"], impl=jax.random.key_impl(run.key)), losses=jnp.asarray(arrays["losses"]), observed=None,
+                       epoch=whole("epoch", lambda v: 0 <= v < 2**31), batch_size=whole("batch_size", lambda v: 0 < v < 2**31), n_batches=whole("n_batches", lambda v: v is None or 0 < v < 2**31))
+    if isinstance(start, nnx.Module): return filled(start, "model")
+    if isinstance(start, Run): return run_like(start)
+    return _painting_like(path, words, arrays, start, run_like(start.run))
 
-# %% ../nbs/11_tracking.ipynb #38388294
-def _check_file(path, facts, found, start):
+# %% ../nbs/11_tracking.ipynb #37e2b759
+class _Damaged(ValueError): "Half a file, or one whose numbers have changed."
+
+def _read(path, start):
+    "The words and arrays of a file that fits `start`, and `start`; made from the words if it is `None`."
+    open(path, "rb").close() # OSError, if it cannot be read
+    try:
+        with safetensors.safe_open(path, "numpy") as file:
+            words = file.metadata() or {}
+            if "format" not in words: raise ValueError(f"{path} was not written by cadl_flax.tracking.save: its metadata names no format")
+            newest = _word(path, words, "format", lambda v: v > 0)
+            if newest > _FORMAT: raise ValueError(f"{path} has format {newest}, and this version reads up to {_FORMAT}: a newer cadl_flax can open it")
+            found = {name: (tuple(part.get_shape()), part.get_dtype()) for name in file.keys() for part in [file.get_slice(name)]}
+            start = _start(path, words, found) if start is None else start
+            _check_file(path, words, found, start)
+            arrays = {name: file.get_tensor(name) for name in file.keys()}
+    except safetensors.SafetensorError as error: raise _Damaged(f"{path} is not a safetensors file, or is damaged: {error}") from None
+    if words.get("digest") != _digest(arrays): raise _Damaged(f"{path} is damaged: its numbers are not those that were saved")
+    return words, arrays, start
+
+def _word(path, words, name, check, kind=(int, type(None))):
+    "What JSON holds under `name`, if it passes `check`."
+    try:
+        value = json.loads(words[name])
+        if isinstance(value, kind) and not isinstance(value, bool) and check(value): return value
+    except (KeyError, TypeError, ValueError, RecursionError): pass
+    raise ValueError(f"{path} says {name}={words.get(name)!s:.60}, which cannot be")
+
+def _check_file(path, words, found, start):
     "Raise an error that says how the file differs from `start`, before a number of it is read."
-    if not facts.get("format", "").isdecimal(): raise ValueError(f"{path} was not written by cadl_flax.tracking.save: its metadata names no format")
-    if int(facts["format"]) > _FORMAT: raise ValueError(f"{path} has format {facts['format']}, and this version reads up to {_FORMAT}: a newer cadl_flax can open it")
     expected, own = _contents(start)
-    if own["kind"] == "run" and not {"epoch", "batch_size", "n_batches"} <= facts.keys(): raise ValueError(f"{path} holds a network alone, not a run to go on with: pass a model as start")
+    kinds = ("model", "run", "painting")
+    if words.get("kind") not in kinds[kinds.index(own["kind"]):]:
+        raise ValueError(f"{path} holds a {words.get('kind')!s:.20}, not a {own['kind']} to go on with: pass a {words.get('kind')!s:.20} as start")
     missing = [name for name in expected if name not in found]
     if missing: raise ValueError(f"{path} has no {missing[0]}: it holds another kind of network than start, or another optimizer")
-    extra = [name for name in found if name not in expected and (own["kind"] == "run" or name.startswith("model."))]
-    if extra: raise ValueError(f"{path} has {extra[0]}, which start lacks: it holds another kind of network, or another optimizer")
+    extra = [name for name in found if name not in expected and (own["kind"] == words["kind"] or name.startswith("model."))]
+    if extra: raise ValueError(f"{path} has {extra[0]:.60}, which start lacks: it holds another kind of network, or another optimizer")
     for name, leaf in expected.items():
         shape, kind = found[name]
-        if name != "losses" and shape != leaf.shape: raise ValueError(f"{path} has {name} of shape {shape}, start has {leaf.shape}")
+        if name in ("losses", "image", "history", "frames"): continue # as many as there were
+        if shape != leaf.shape: raise ValueError(f"{path} has {name} of shape {shape}, start has {leaf.shape}")
         if kind != _KINDS[str(leaf.dtype)]: raise ValueError(f"{path} has {name} of dtype {kind}, start has {leaf.dtype}")
+
+# %% ../nbs/11_tracking.ipynb #a8a332e4
+def _start(path, words, found):
+    "The `Painting` that a file says it holds, without its numbers."
+    if words.get("kind") != "painting": raise ValueError(f"{path} holds a {words.get('kind')!s:.20}, not a painting: pass a network or a Run of the same make as start")
+    name = _word(path, words, "network", lambda v: True, (str, type(None)))
+    if name is None or words.get("loss") != mse.__name__: raise ValueError(f"{path} was painted by a network or a loss without a name: pass a Painting of the same make as start")
+    shape, kind = found.get("image", ((), ""))
+    if len(shape) not in (2, 3) or not 0 < np.prod(shape, dtype=float) < 2**31: raise ValueError(f"{path} has an image of shape {shape}, expected (h, w) or (h, w, channels)")
+    model = jax.eval_shape(lambda: _named(name, *shape[:2])(2, (*shape, 1)[2], rngs=nnx.Rngs(0)))
+    run = Run(TrainState(model, jax.eval_shape(_adam.init, model)), jnp.zeros((0, 0)), jax.random.key(0), None, 0, mse, _adam, 1, None)
+    return Painting(run, np.zeros((1, 1), np.uint8), plan=_Plan(1, None, None, 1., 1), network=name)
+
+def _painting_like(path, words, arrays, start, run):
+    "The `Painting` in a file, its run read already."
+    image, frames = arrays["image"], arrays["frames"]
+    shape = (*_frame_size(*image.shape[:2]), (*image.shape, 1)[2])
+    if len(frames) and frames.shape[1:] != shape or frames.dtype != np.uint8: raise ValueError(f"{path} has frames of shape {frames.shape} and dtype {frames.dtype}, expected {shape} and uint8")
+    if run.batch_size > image.shape[0]*image.shape[1]: raise ValueError(f"{path} says batch_size={run.batch_size}, and its image has the shape {image.shape}")
+    if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(run.model)): raise ValueError(f"{path} holds a network with numbers that are not finite")
+    def positive(v): return v is None or isinstance(v, (int, float)) and v > 0
+    def sane(v): return v.keys() == {f.name for f in fields(_Plan)} and all(map(positive, v.values())) and None not in (v["n_epochs"], v["learning_rate"]) and v["n_frames"] < 1e4
+    plan = _Plan(**_word(path, words, "plan", lambda v: sane({**v, "first": 1}) and 0 <= v["first"] <= run.epoch, dict))
+    return replace(start, run=run, image=_checked(image, f"the image of {path}"), losses=arrays["history"].ravel().tolist(), frames=[*frames],
+                   plan=plan, progress=_word(path, words, "progress", lambda v: 0 <= v <= 1, (int, float)))
+
+# %% ../nbs/11_tracking.ipynb #b605e681
+def keep(
+    runs:Iterable[Run|Painting],   # what `fit_chunks` or `paint_chunks` gives
+    folder:str|os.PathLike,        # made if it is not there; for one training at a time
+    *,                             # keyword-only from here
+    seconds:float=5.,              # at least as long between two files, and longer where writing would take more than a tenth of the time; 0 writes them all
+    last:int=2,                    # how many of the newest files stay
+    score:Callable|None=None,      # `score(run)`, less is better; the mean loss of the last epoch if left out
+    settings:dict|None=None,       # what JSON can hold, for readers of the files
+    board:bool=False,              # write TensorBoard's event files too: losses, weights, and paintings
+)->Iterator[Run|Painting]: # the same runs
+    "Save runs as they pass: the newest, and as `best.safetensors` the saved one with the least score. The last one is saved too when the loop is left, whatever for."
+    _check_counts(last=last)
+    if not seconds >= 0: raise ValueError(f"seconds={seconds} must be 0 or more")
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    if board:
+        try: from tensorboardX import SummaryWriter
+        except ImportError: raise ImportError("board=True needs tensorboardX: pip install 'cadl_flax[tensorboard]'") from None
+    def kept():
+        run, saved, due, best, writer = None, None, 0., _best(folder), None
+        def write():
+            nonlocal saved, due, best, writer
+            began = time.perf_counter()
+            if saved is None: _make_room(folder, _epoch(run))
+            value = float(score(run)) if score else _mean_loss(run)
+            path = folder/f"epoch-{_epoch(run):08}.safetensors"
+            save(run, path, settings={**(settings or {}), "score": value})
+            if value < best:
+                best = value
+                _write_aside(folder/"best.safetensors", lambda file: file.write(path.read_bytes()))
+            for old in _checkpoints(folder)[last:]: old.unlink()
+            if board:
+                writer = writer or SummaryWriter(str(folder), purge_step=_epoch(run))
+                _log(writer, run)
+            saved, now = run, time.perf_counter()
+            due = now + max(seconds, 10*(now - began)) if seconds else now
+        with _locked(folder):
+            for leftover in folder.glob(".*.safetensors.*"): leftover.unlink()
+            try:
+                for run in runs:
+                    if time.perf_counter() >= due: write()
+                    elif writer: writer.add_scalar("training/loss", _mean_loss(run), _epoch(run))
+                    yield run
+            finally:
+                if run is not saved: write()
+                if writer: writer.close()
+    return kept()
+
+# %% ../nbs/11_tracking.ipynb #6912c597
+def _epoch(run): return getattr(run, "run", run).epoch
+
+def _mean_loss(run): return float(np.mean(run.losses[-1]))
+
+def _checkpoints(folder):
+    "The files of `keep` in `folder`, newest first."
+    numbers = {path: int(m[1]) for path in Path(folder).iterdir() if (m := re.fullmatch(r"epoch-(\d{8,12})\.safetensors", path.name))}
+    return sorted(numbers, key=numbers.get, reverse=True)
+
+def _make_room(folder, epoch):
+    "Remove files that are of `epoch` or later and damaged; one that is whole is another training's."
+    for path in _checkpoints(folder):
+        if int(path.stem[6:]) < epoch: continue
+        try: words = _facts(path)
+        except ValueError: path.unlink()
+        else: raise ValueError(f"{folder} has epoch {words.get('epoch')} already, and this is epoch {epoch}: go on from load({str(folder)!r}), or choose another folder")
+
+def _facts(path):
+    "The words of a file that is whole."
+    try:
+        with safetensors.safe_open(path, "numpy") as file: words, arrays = file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}
+    except safetensors.SafetensorError as error: raise _Damaged(f"{path} is damaged: {error}") from None
+    if words.get("digest") != _digest(arrays): raise _Damaged(f"{path} is damaged: its numbers are not those that were saved")
+    return words
+
+def _best(folder):
+    try: return float(json.loads(_facts(folder/"best.safetensors")["settings"])["score"])
+    except (OSError, KeyError, TypeError, ValueError, RecursionError): return float("inf")
+
+@contextmanager
+def _locked(folder):
+    "Keep other processes out of a folder; one that dies lets go of it."
+    try:
+        with filelock.FileLock(Path(folder)/".lock", blocking=False, is_singleton=True): yield
+    except filelock.Timeout: raise BlockingIOError(f"{folder} is in use by another training: wait for it, or choose another folder") from None
+
+# %% ../nbs/11_tracking.ipynb #46337404
+def _log(writer, run):
+    "Write what TensorBoard shows of a run or a painting."
+    epoch, model = _epoch(run), getattr(run, "run", run).model
+    writer.add_scalar("training/loss", _mean_loss(run), epoch)
+    for name, leaf in _names(model, "model").items(): writer.add_histogram(name.replace("model.", "weights/", 1), np.asarray(leaf), epoch)
+    if isinstance(run, Painting):
+        writer.add_scalar("training/psnr", run.psnr, epoch)
+        writer.add_image("training/painting", _frame(model, run.image), epoch, dataformats="HWC")

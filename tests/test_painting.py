@@ -18,6 +18,9 @@ PHOTO = shrink(data.astronaut(), 24)
 RAMP = np.linspace(0, 1, 24*24*3).reshape(24, 24, 3)
 
 
+def shown(painting): return (painting.render()*255).round().astype(np.uint8)
+
+
 @pytest.mark.parametrize("image", [PHOTO, PHOTO[..., 0], PHOTO[..., :1], PHOTO[..., :2], np.dstack([PHOTO, PHOTO[..., 0]]), PHOTO.astype(np.uint16)*257, RAMP,
                                    RAMP.astype(np.float32), PHOTO[..., 0] > 99, PHOTO[:3], PHOTO[:1], PHOTO[:, :1], PHOTO[:1, :1]],
                          ids=lambda im: f"{im.shape}-{im.dtype}")
@@ -34,19 +37,19 @@ def test_what_is_saved_is_what_is_rendered(tmp_path, image, saved):
     painting = paint(image, n_epochs=2, batch_size=64)
     read = read_image(painting.save(tmp_path/"x.png")[0])
     assert read.shape == saved
-    np.testing.assert_array_equal(read, (painting.render()*255).round().astype(np.uint8).reshape(saved))
+    np.testing.assert_array_equal(read, shown(painting).reshape(saved))
 
 
 def test_a_film_of_one_frame():
     painting = paint(PHOTO, n_epochs=4, n_frames=1)
     assert len(painting.frames) == 1
-    np.testing.assert_array_equal(painting.frames[0], painting.render())
+    np.testing.assert_array_equal(painting.frames[0], shown(painting))
 
 
 def test_an_unfinished_painting_is_the_last_frame_of_its_film():
     *_, (_, painting) = zip(range(17), paint_chunks(PHOTO, n_epochs=50, n_frames=4))
     assert painting.progress < 1
-    np.testing.assert_array_equal(painting.film().frames[-1], painting.render())
+    np.testing.assert_array_equal(painting.film().frames[-1], shown(painting))
 
 
 @pytest.mark.parametrize("size, epochs, least", [(64, 100, 28.)])
@@ -68,7 +71,7 @@ def test_the_key_decides(name):
 def test_chunks_are_the_painting():
     *_, last = paint_chunks(PHOTO, n_epochs=5)
     np.testing.assert_array_equal(last.render(), paint(PHOTO, n_epochs=5).render())
-    np.testing.assert_array_equal(last.frames[-1], last.render())
+    np.testing.assert_array_equal(last.frames[-1], shown(last))
     assert [p.progress for p in paint_chunks(PHOTO, n_epochs=4)] == [.25, .5, .75, 1]
 
 
@@ -117,7 +120,7 @@ def test_a_target_stops_the_painting():
     far = paint(PHOTO, target_psnr=20., n_epochs=3000)
     near = paint(PHOTO, target_psnr=30., n_epochs=3000)
     assert 20 <= far.psnr < 30 <= near.psnr and far.run.epoch < near.run.epoch < 3000 and far.progress == near.progress == 1
-    np.testing.assert_array_equal(far.frames[-1], far.render())
+    np.testing.assert_array_equal(far.frames[-1], shown(far))
     by_other_loss = paint(PHOTO, target_psnr=20., n_epochs=3000, loss=mae)
     assert 20 <= by_other_loss.psnr and by_other_loss.run.epoch < 3000
 

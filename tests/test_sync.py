@@ -88,9 +88,9 @@ def imported(folder):
 
 def test_what_is_imported_is_required():
     runtime = requirements("requirements")
-    assert imported(ROOT/"cadl_flax") - {"matplotlib_inline"} <= runtime # that one only inside a notebook
+    assert imported(ROOT/"cadl_flax") - {"matplotlib_inline"} <= runtime | requirements("tensorboard_requirements") # the one only inside a notebook, the other only if asked for
     assert "nbdev" not in runtime
-    assert imported(ROOT/"tools") | imported(ROOT/"tests") <= runtime | requirements("dev_requirements")
+    assert imported(ROOT/"tools") | imported(ROOT/"tests") <= runtime | requirements("dev_requirements") | requirements("tensorboard_requirements")
 
 
 def test_every_requirement_has_both_bounds():
