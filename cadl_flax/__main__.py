@@ -30,6 +30,7 @@ def _cannot(what, error):
 def _readable(path):
     "The path, if it can be opened: a typing error is found before anything heavy is imported."
     try:
+        if path and Path(path).exists() and not (Path(path).is_file() or Path(path).is_dir()): raise _Fault(f"{path} is no file, but a device or a pipe: save it as one first")
         if path and not Path(path).is_dir(): open(path, "rb").close()
     except OSError as error: raise _cannot(path, error) from None
     except ValueError as error: raise _Fault(f"{path!r}: {error}") from None # such as a zero byte
@@ -44,7 +45,7 @@ def _output(path, *inputs, suffixes=()):
         for target in (path, *map(path.with_suffix, suffixes)):
             if target.is_dir(): raise _Fault(f"--out {path}: {target} is a directory")
             for given in filter(None, inputs):
-                if target.exists() and target.samefile(given): raise _Fault(f"--out {path} would replace {given}, which it is made from: choose another name")
+                if target == Path(given) or target.exists() and Path(given).exists() and target.samefile(given): raise _Fault(f"--out {path} would replace {given}, which it is made from: choose another name")
         probe = path.with_name(f".{path.name}.{os.getpid()}")
         probe.touch()
         probe.unlink()
@@ -129,7 +130,7 @@ def _paint(image, size, epochs, seconds, psnr, seed, network, out, checkpoint, e
     cadl-flax paint photo.jpg --seconds 3600 --checkpoint photo/
     """
     began = time.perf_counter()
-    out = _output(out, _readable(image), suffixes=_BESIDE)
+    out = _output(out, _readable(image), checkpoint, suffixes=_BESIDE)
     if board and not checkpoint: raise _Fault("--board needs --checkpoint, the folder to write to")
     asked = dict(size=size, epochs=epochs, seconds=seconds, psnr=psnr, seed=seed, network=network)
     picture = _picture(image, size)
@@ -196,6 +197,7 @@ def _lines(paintings):
 def _folder(path):
     "The folder for checkpoints, made if it is not there, and ours alone for a while."
     if path is None: return (yield None)
+    if path == "": raise _Fault("--checkpoint '' must name a folder")
     from cadl_flax.tracking import _locked
     try:
         folder = Path(path)
@@ -250,6 +252,7 @@ def _resume(painting, epochs, seconds, psnr, out, every, as_json, quiet):
     began = time.perf_counter()
     path = Path(_readable(painting))
     folder = path if path.is_dir() else None
+    if folder and not any(folder.glob("epoch-*.safetensors")): raise _Fault(f"{folder} holds no checkpoint")
     out = _output(out or ("painting.png" if folder else path.with_suffix(".png")), suffixes=_BESIDE)
     with _folder(folder):
         from cadl_flax.painting import paint_chunks
@@ -272,7 +275,8 @@ def _render(painting, size, window, out, as_json, quiet):
     cadl-flax render painting.safetensors --window -.5 -.5 0 0 --size 512
     """
     began = time.perf_counter()
-    out = _output(out, None if Path(painting).is_dir() else _readable(painting))
+    _readable(painting)
+    out = _output(out, None if Path(painting).is_dir() else painting)
     if window and not (-1e6 < window[0] < window[2] < 1e6 and -1e6 < window[1] < window[3] < 1e6):
         raise _Fault(f"--window {' '.join(map(str, window))} must be numbers, top above bottom and left before right")
     painted, _ = _loaded(painting)
@@ -310,7 +314,7 @@ def _inpaint(image, mask, out, as_json, quiet):
     from cadl_flax.inpainting import inpaint
     from cadl_flax.painting import _save_png
     try: _save_png(inpaint(picture, missing, progress=sys.stderr.isatty() and not quiet), out)
-    except ValueError as error: raise _Fault(error) from None
+    except ValueError as error: raise _Fault(f"{mask or image}: {error}") from None
     except MemoryError: raise _Fault(f"{image} needs more memory than there is", _ENVIRONMENT) from None
     except OSError as error: raise _cannot(f"--out {out} cannot be written", error) from None
     facts = dict(files=[str(out)], missing=int(missing.sum()), seconds=round(time.perf_counter() - began, 2))
@@ -344,6 +348,7 @@ def main(
     "Run a command line and return its exit code; failures are one line on the error stream."
     if args is None:
         _keep_programs()
+        for stream in (sys.stdout, sys.stderr): stream.reconfigure(errors="backslashreplace") # names of files need not be text
         signal.signal(signal.SIGTERM, signal.default_int_handler) # as Ctrl-C
     try: return _cli.main(args, prog_name="cadl-flax", standalone_mode=False) or 0
     except click.exceptions.NoArgsIsHelpError as error:

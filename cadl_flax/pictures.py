@@ -174,16 +174,18 @@ def read_image(
         try:
             with warnings.catch_warnings(action="ignore", category=Image.DecompressionBombWarning): image = Image.open(file) # the limit is ours
             if image.width*image.height > max_pixels: raise Image.DecompressionBombError(f"it declares {image.width} x {image.height} pixels")
+            if image.format == "EPS": raise UnidentifiedImageError # a program: Pillow would have it run by another
             image = ImageOps.exif_transpose(image)
             clear = "transparency" in image.info or image.mode in ("LA", "La", "PA", "RGBa")
             if image.mode == "1": image = image.convert("L")
-            elif image.mode in ("F", "I"): raise ValueError(f"{path} holds numbers of 32 bits (Pillow's mode {image.mode}), whose range is not known: save it with 8 or 16 bits")
-            elif image.mode == "I;16B": return np.array(image).astype(np.uint16)
-            elif image.mode not in ("L", "RGB", "RGBA", "I;16") or clear: image = image.convert("RGBA" if clear else "RGB")
-            return np.array(image)
+            elif image.mode not in ("L", "RGB", "RGBA", "F", "I", "I;16", "I;16B") or clear: image = image.convert("RGBA" if clear else "RGB")
+            values = np.array(image)
         except Image.DecompressionBombError as error: raise ValueError(f"{path} is too large: {error} (at most {max_pixels:,})") from None
         except UnidentifiedImageError: raise ValueError(f"{path} is not a picture that can be read") from None
-        except (OSError, SyntaxError, EOFError) as error: raise ValueError(f"{path} is a damaged picture: {error}") from None
+        except MemoryError: raise
+        except Exception as error: raise ValueError(f"{path} is a damaged picture: {error or type(error).__name__}") from None # Pillow's readers raise what they like
+    if image.mode in ("F", "I"): raise ValueError(f"{path} holds numbers of 32 bits (Pillow's mode {image.mode}), whose range is not known: save it with 8 or 16 bits")
+    return _checked(values.astype(np.uint16) if image.mode == "I;16B" else values, path)
 
 # %% ../nbs/00_pictures.ipynb #1b0c1f72
 def _write_aside(

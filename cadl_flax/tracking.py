@@ -160,7 +160,8 @@ def _start(path, words, found):
     if name is None or words.get("loss") != mse.__name__: raise ValueError(f"{path} was painted by a network or a loss without a name: pass a Painting of the same make as start")
     shape, kind = found.get("image", ((), ""))
     if len(shape) not in (2, 3) or not 0 < np.prod(shape, dtype=float) < 2**31: raise ValueError(f"{path} has an image of shape {shape}, expected (h, w) or (h, w, channels)")
-    model = jax.eval_shape(lambda: _named(name, *shape[:2])(2, (*shape, 1)[2], rngs=nnx.Rngs(0)))
+    try: model = jax.eval_shape(lambda: _named(name, *shape[:2])(2, (*shape, 1)[2], rngs=nnx.Rngs(0)))
+    except ValueError as error: raise ValueError(f"{path} names a network that is none: {error}") from None
     run = Run(TrainState(model, jax.eval_shape(_adam.init, model)), jnp.zeros((0, 0)), jax.random.key(0), None, 0, mse, _adam, 1, None)
     return Painting(run, np.zeros((1, 1), np.uint8), plan=_Plan(1, None, None, 1., 1), network=name)
 
@@ -168,7 +169,7 @@ def _painting_like(path, words, arrays, start, run):
     "The `Painting` in a file, its run read already."
     image, frames = arrays["image"], arrays["frames"]
     shape = (*_frame_size(*image.shape[:2]), (*image.shape, 1)[2])
-    if len(frames) and frames.shape[1:] != shape or frames.dtype != np.uint8: raise ValueError(f"{path} has frames of shape {frames.shape} and dtype {frames.dtype}, expected {shape} and uint8")
+    if frames.ndim != 4 or len(frames) and frames.shape[1:] != shape or frames.dtype != np.uint8: raise ValueError(f"{path} has frames of shape {frames.shape} and dtype {frames.dtype}, expected {shape} and uint8")
     if run.batch_size > image.shape[0]*image.shape[1]: raise ValueError(f"{path} says batch_size={run.batch_size}, and its image has the shape {image.shape}")
     if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(run.model)): raise ValueError(f"{path} holds a network with numbers that are not finite")
     def positive(v): return v is None or isinstance(v, (int, float)) and v > 0

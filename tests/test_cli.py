@@ -110,6 +110,12 @@ def test_bad_input_is_one_line_and_exit_code_2(photos, tmp_path, args, words):
     assert os.listdir(tmp_path) == []
 
 
+def test_names_need_not_be_text(photos, tmp_path):
+    assert failed(run("paint", b"\xff.png".decode(errors="surrogateescape"), cwd=tmp_path), 2, "udcff.png", "No such file")
+    result = run("paint", photos/"gray.jpg", *QUICK, "--out", b"\xff.png".decode(errors="surrogateescape"), cwd=tmp_path)
+    assert result.returncode == 0 and len(os.listdir(tmp_path)) == 3
+
+
 def unwritable(tmp_path):
     "A folder in which nobody may write: one without permission, or, for root, whom permissions do not stop, one of the kernel's."
     folder = tmp_path/"locked"
