@@ -229,13 +229,18 @@ def test_rendered_as_painted_and_in_parts(photos, tmp_path):
 LONG = ["paint", "--size", "64", "--epochs", "60", "--quiet"]
 
 
-def begin(*args, cwd): return subprocess.Popen([sys.executable, "-m", "cadl_flax", *map(str, args)], cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def begin(*args, cwd, **options): return subprocess.Popen([sys.executable, "-m", "cadl_flax", *map(str, args)], cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
 
 
 def newest(folder): return max((int(path.stem[6:]) for path in folder.glob("epoch-*")), default=0)
 
 
 def contents(folder): return {name: (folder/name).read_bytes() for name in THREE}
+
+
+def own_cache(folder):
+    "Surroundings with a cache of compiled programs in `folder`: who is killed may leave one half-written, and the other tests should not find it."
+    return {k: v for k, v in os.environ.items() if not k.startswith("JAX_")} | dict.fromkeys(["XDG_CACHE_HOME", "LOCALAPPDATA", "HOME"], str(folder/"cache"))
 
 
 @pytest.fixture(scope="module")
@@ -247,7 +252,7 @@ def unbroken(tmp_path_factory):
 
 def killed(folder, epoch, later):
     "Paint with a folder for checkpoints, and kill it `later` seconds after the file of `epoch` is there."
-    with begin(*LONG, "--checkpoint", "kept", "--every", "0", cwd=folder) as process:
+    with begin(*LONG, "--checkpoint", "kept", "--every", "0", cwd=folder, env=own_cache(folder)) as process:
         while (newest(folder/"kept") < epoch if epoch else not (folder/"kept").exists()) and process.poll() is None: time.sleep(.0005)
         time.sleep(later)
         process.kill()
@@ -256,7 +261,7 @@ def killed(folder, epoch, later):
 
 
 def finished(folder):
-    result = run(*LONG, "--checkpoint", "kept", "--every", "0", cwd=folder)
+    result = run(*LONG, "--checkpoint", "kept", "--every", "0", cwd=folder, env=own_cache(folder))
     assert result.returncode == 0, result.stderr
     return contents(folder)
 
@@ -281,7 +286,7 @@ def test_killed_at_thirty_moments(tmp_path, unbroken):
 def test_resume_finishes_what_paint_was_asked_for(tmp_path, unbroken):
     at = killed(tmp_path, 5, 0)
     assert at < 60
-    result = run("resume", "kept", "--quiet", "--json", cwd=tmp_path)
+    result = run("resume", "kept", "--quiet", "--json", cwd=tmp_path, env=own_cache(tmp_path))
     assert json.loads(result.stdout)["epochs"] == 60
     assert contents(tmp_path) == unbroken
 
@@ -338,9 +343,8 @@ COUNTED = ("import sys; from cadl_flax.__main__ import _keep_programs, main; _ke
 
 
 def test_compiled_programs_are_kept_and_damage_is_survived(tmp_path):
-    env = {k: v for k, v in os.environ.items() if not k.startswith("JAX_")} | {"XDG_CACHE_HOME": str(tmp_path/"cache"), "LOCALAPPDATA": str(tmp_path/"cache"), "HOME": str(tmp_path/"cache")}
     def paint():
-        result = subprocess.run([sys.executable, "-c", COUNTED], cwd=tmp_path, capture_output=True, text=True, env=env)
+        result = subprocess.run([sys.executable, "-c", COUNTED], cwd=tmp_path, capture_output=True, text=True, env=own_cache(tmp_path))
         assert result.returncode == 0 and result.stderr == "", result.stderr
         return float(result.stdout.split()[-1]), contents(tmp_path)
     first, picture = paint()

@@ -101,7 +101,7 @@ def survives(folder: Path, page: str, there: str, instead: str) -> str:
         path.write_text(json.dumps(notebook))
         if fails("nbdev_export"): raise SystemExit(f"page {page} cannot be exported with {instead}")
         for tests in TESTS.get(page, []):
-            if fails(sys.executable, "-m", "pytest", "-xq", "-n0", "-p", "no:cacheprovider", f"tests/test_{tests}.py"): return f"tests/test_{tests}.py"
+            if fails(sys.executable, "-m", "pytest", "-xq", "-n0", f"tests/test_{tests}.py"): return f"tests/test_{tests}.py"
         return f"page {page}" if fails(sys.executable, "tools/notebooks.py", page) else ""
     finally:
         path.write_text(original)
