@@ -32,6 +32,11 @@ def run(*args, cwd, **options):
     return subprocess.run([sys.executable, "-m", "cadl_flax", *map(str, args)], cwd=cwd, capture_output=True, text=True, timeout=300, **options)
 
 
+def own_cache(folder):
+    "Surroundings with a cache of compiled programs in `folder`: who is killed may leave one half-written, and the other tests should not find it."
+    return {k: v for k, v in os.environ.items() if not k.startswith("JAX_")} | dict.fromkeys(["XDG_CACHE_HOME", "LOCALAPPDATA", "HOME"], str(folder/"cache"))
+
+
 def failed(result, code, *words):
     "One line on stderr with `words`, nothing on stdout, and the exit code."
     assert result.returncode == code and result.stdout == "", result
@@ -132,11 +137,11 @@ def test_an_unwritable_output_is_exit_code_3(tmp_path):
     assert failed(run("paint", "--out", os.path.join(unwritable(tmp_path), "x.png"), cwd=tmp_path), 3, "--out", "cannot be written")
 
 
-def test_a_full_disk_is_exit_code_3_and_leaves_nothing(tmp_path):
+def test_a_full_disk_is_exit_code_3_and_leaves_nothing(tmp_path, tmp_path_factory):
     program = ("import resource, signal, sys; from cadl_flax.__main__ import main; import cadl_flax.painting, cadl_flax.pictures\n"
                "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (60, 60))\n"
                "sys.argv[1:] = ['paint', '--size', '12', '--epochs', '2', '--quiet']; sys.exit(main())")
-    result = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"})
+    result = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, env={**own_cache(tmp_path_factory.mktemp("home")), "PYTHONDONTWRITEBYTECODE": "1"})
     assert failed(result, 3, "--out painting.png")
     assert os.listdir(tmp_path) == []
 
@@ -236,11 +241,6 @@ def newest(folder): return max((int(path.stem[6:]) for path in folder.glob("epoc
 
 
 def contents(folder): return {name: (folder/name).read_bytes() for name in THREE}
-
-
-def own_cache(folder):
-    "Surroundings with a cache of compiled programs in `folder`: who is killed may leave one half-written, and the other tests should not find it."
-    return {k: v for k, v in os.environ.items() if not k.startswith("JAX_")} | dict.fromkeys(["XDG_CACHE_HOME", "LOCALAPPDATA", "HOME"], str(folder/"cache"))
 
 
 @pytest.fixture(scope="module")

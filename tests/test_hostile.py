@@ -233,7 +233,7 @@ def test_a_disk_that_is_full(tmp_path):
     try:
         (place/"painting.png").write_bytes(b"older")
         (place/"filler").write_bytes(bytes(56_000))
-        result = subprocess.run([sys.executable, "-m", "cadl_flax", "paint", "--size", "64", "--epochs", "2", "--quiet", "--checkpoint", "kept"], cwd=place, capture_output=True, text=True, timeout=200)
+        result = subprocess.run([sys.executable, "-m", "cadl_flax", "paint", "--size", "64", "--epochs", "2", "--quiet", "--checkpoint", "kept"], cwd=place, capture_output=True, text=True, timeout=200, env={**os.environ, "JAX_COMPILATION_CACHE_DIR": str(place/"cache")})
         assert result.returncode == 3 and "No space left" in result.stderr.splitlines()[-1] and "Traceback" not in result.stderr, result
         assert not [path for path in place.rglob(".*") if path.name != ".lock"] and not list(place.rglob("*.safetensors"))
         assert (place/"painting.png").read_bytes() == b"older" or read_image(place/"painting.png").shape == (64, 64, 3)
