@@ -4,6 +4,7 @@
 
 # %% ../nbs/04_minibatches.ipynb #cbcbf44b
 from __future__ import annotations
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -18,7 +19,7 @@ from .splits import _check_key
 __all__ = ['minibatches', 'TrainState', 'train_step', 'Run', 'fit', 'fit_chunks']
 
 # %% ../nbs/04_minibatches.ipynb #22cf1335
-_LARGE = 2**20 # rows; from here on an epoch is drawn with replacement, and capped
+_LARGE = 2**20 # rows that an epoch has at most, if its length is left out
 
 def minibatches(
     key:Array,      # a `jax.random.key`, another one for each epoch
@@ -27,16 +28,34 @@ def minibatches(
     *,              # keyword-only from here
     n_batches:int|None=None, # mini-batches in the epoch; as many as fit into `n` rows (or into a million) if left out
 )->Array: # row numbers, `(n_batches, batch_size)` int32
-    "Draw the row numbers of the mini-batches of one epoch: no row twice, unless `n` is above a million."
+    "Draw the row numbers of the mini-batches of one epoch: no row twice."
     if not 0 < batch_size <= n: raise ValueError(f"batch_size={batch_size} must be between 1 and the {n} rows of the data")
     if n >= 2**31: raise ValueError(f"n={n} rows are more than 32-bit row numbers can tell apart")
     n_batches = min(n, _LARGE)//batch_size or 1 if n_batches is None else n_batches
     if n_batches < 1: raise ValueError(f"n_batches={n_batches} must be at least 1")
-    if n > _LARGE:
-        def draw(b): return jax.random.randint(jax.random.fold_in(key, b), (batch_size,), 0, n, jnp.int32)
-        return jax.vmap(draw)(jnp.arange(n_batches))
     if n_batches*batch_size > n: raise ValueError(f"n_batches={n_batches} of batch_size={batch_size} need more than the {n} rows of the data")
-    return jax.random.permutation(key, jnp.arange(n, dtype=jnp.int32))[:n_batches*batch_size].reshape(n_batches, batch_size)
+    rows = jax.random.permutation(key, n)[:n_batches*batch_size] if n < 1000 else _shuffled(key, jnp.arange(n_batches*batch_size), n)
+    return rows.astype(jnp.int32).reshape(n_batches, batch_size)
+
+def _shuffled(key, numbers, n):
+    "Where a random permutation of the numbers below `n` takes some of them."
+    root = math.isqrt(n)
+    a = min(range(root - root//8, root + 1), key=lambda a: -n % a) # as little as possible falls outside
+    b = -(-n//a)
+    keys = jax.random.bits(key, (8, 2), jnp.uint32)
+    def wild(digit, key): # the last steps of the hash MurmurHash3
+        digit = (digit ^ key)*jnp.uint32(0x9e3779b1)
+        digit = (digit ^ digit >> 16)*jnp.uint32(0x85ebca6b)
+        digit = (digit ^ digit >> 13)*jnp.uint32(0xc2b2ae35)
+        return digit ^ digit >> 16
+    def moved(numbers):
+        l, r = jnp.divmod(numbers, jnp.uint32(b))
+        for first, second in keys:
+            l = (l + wild(r, first) % a) % a
+            r = (r + wild(l, second) % b) % b
+        return l*b + r
+    def again(numbers): return jnp.where(numbers < n, numbers, moved(numbers))
+    return jax.lax.while_loop(lambda numbers: (numbers >= n).any(), again, moved(numbers.astype(jnp.uint32)))
 
 # %% ../nbs/04_minibatches.ipynb #026f2f3d
 @jax.tree_util.register_dataclass
@@ -71,7 +90,19 @@ def _epochs(state, x, y, key, first, *, loss, optimizer, batch_size, n_batches, 
     return state, losses, observed
 
 # %% ../nbs/04_minibatches.ipynb #46beb161
-_adam = optax.inject_hyperparams(optax.adam, static_args=("b1", "b2", "eps", "eps_root", "mu_dtype", "nesterov"), hyperparam_dtype=jnp.float32)(learning_rate=1e-3)
+def _make_adam(learning_rate, b1=.9, b2=.999, eps=1e-8):
+    "`optax.adam`, with its two corrections for a late start drawn together into one number a step: the same to rounding, with a division less for each parameter and memory."
+    def init(params): return optax.ScaleByAdamState(jnp.zeros([], jnp.int32), jax.tree.map(jnp.zeros_like, params), jax.tree.map(jnp.zeros_like, params))
+    def update(grads, state, params=None):
+        count = state.count + 1
+        mu = jax.tree.map(lambda m, g: b1*m + (1 - b1)*g, state.mu, grads)
+        nu = jax.tree.map(lambda v, g: b2*v + (1 - b2)*g*g, state.nu, grads)
+        late = jnp.sqrt(1 - b2**count)
+        rate = learning_rate*late/(1 - b1**count)
+        return jax.tree.map(lambda m, v: -rate*m/(jnp.sqrt(v) + eps*late), mu, nu), optax.ScaleByAdamState(count, mu, nu)
+    return optax.GradientTransformation(init, update)
+
+_adam = optax.inject_hyperparams(_make_adam, static_args=("b1", "b2", "eps"), hyperparam_dtype=jnp.float32)(learning_rate=1e-3)
 
 def _static(): return field(default=None, metadata=dict(static=True))
 

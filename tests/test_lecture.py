@@ -161,7 +161,7 @@ def test_a_hundred_linear_neurons_take_a_hundredfold_step():
 def test_powers():
     assert within(printed_costs(lambda rngs: Powers(1, rngs=rngs))[:, 2:], .385, .435) and within(PRINTED["In24_polynomial_1"][2:], .385, .435)
     assert within(printed_costs(lambda rngs: Powers(3, rngs=rngs))[:, 2:], .25, .9) and within(PRINTED["In25_polynomial_3"][2:], .25, .9)
-    assert within(printed_costs(lambda rngs: Powers(4, rngs=rngs))[:, 2:], .27, 5.5) and within(PRINTED["In26_polynomial_4"][2:], .27, 5.5)
+    assert within(printed_costs(lambda rngs: Powers(4, rngs=rngs))[:, 2:], .24, 5.5) and within(PRINTED["In26_polynomial_4"][2:], .24, 5.5) # from a little below the noise floor
 
 
 def test_the_best_fourth_degree_is_as_good_as_the_best_third():

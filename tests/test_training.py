@@ -127,6 +127,19 @@ def test_an_epoch_is_a_permutation(n, drawn):
     assert rows.shape == (n//size, size) and len(set(rows.ravel())) == rows.size and 0 <= rows.min() and rows.max() < n
 
 
+@pytest.mark.parametrize("n", [1000, 1009, 4096, 50_000, 2**20 + 7])
+def test_an_order_is_as_good_as_chance(n):
+    "Over many keys every row comes anywhere as often, rows that lie together come apart, and no two places know of each other."
+    rows = np.asarray(jax.jit(jax.vmap(lambda key: minibatches(key, n, 200, n_batches=1)[0]))(jax.random.split(KEY, 3000)))
+    def unlike_chance(values, bins=50): # chi-square for each freedom, about 1
+        counts = np.stack([np.histogram(column, bins, (0, n))[0] for column in values.T])
+        return ((counts - counts.mean())**2/counts.mean()).sum()/(counts.size - len(counts))
+    assert .95 < unlike_chance(rows) < 1.05
+    assert .9 < unlike_chance(np.diff(rows, axis=1) % n) < 1.1 + 50/n*3
+    together = np.corrcoef(rows.T)[np.triu_indices(200, 1)]*np.sqrt(len(rows))
+    assert abs(together.std() - 1) < .03 and abs(together).max() < 5.5
+
+
 def test_no_array_of_the_length_of_large_data_is_made():
     n = 50_000_000
     program = jax.make_jaxpr(lambda key: minibatches(key, n, 512, n_batches=7))(KEY)
@@ -140,7 +153,7 @@ def test_no_array_of_the_length_of_large_data_is_made():
     rows = np.asarray(minibatches(KEY, n, 512, n_batches=7))
     assert rows.shape == (7, 512) and rows.min() >= 0 and rows.max() < n and rows.std() > n/4
     np.testing.assert_array_equal(rows[:3], minibatches(KEY, n, 512, n_batches=3)) # batch b depends on key and b
-    assert len(np.unique(rows)) > .99*rows.size # and is another batch than those before it
+    assert len(np.unique(rows)) == rows.size # no row twice, among fifty million
 
 
 def test_matrix_products_are_at_full_precision():

@@ -1,0 +1,44 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["torch==2.13.0", "numpy"]
+# ///
+"The lecture's training in PyTorch, a step at a time; with `compile` as the third argument through `torch.compile`."
+import json, sys, time
+
+began = time.perf_counter()
+import numpy as np
+import torch
+from torch import nn
+
+imported = time.perf_counter() - began
+work = np.load(sys.argv[1])
+x, y, n_epochs, size = torch.tensor(work["x"]), torch.tensor(work["y"]), int(work["n_epochs"]), int(work["batch_size"])
+torch.set_num_threads(int(sys.argv[2]))
+
+sizes = [2, *[64]*6, 3]
+layers = [layer for a, b in zip(sizes, sizes[1:]) for layer in (nn.Linear(a, b), nn.ReLU())][:-1]
+for layer in layers[::2]: nn.init.normal_(layer.weight, std=.1), nn.init.zeros_(layer.bias)
+net = nn.Sequential(*layers)
+optimizer = torch.optim.Adam(net.parameters(), lr=1e-3, fused=True)
+
+def error(a, b): return (net(a) - b).abs().sum(1).mean()
+
+def step(a, b):
+    optimizer.zero_grad()
+    error(a, b).backward()
+    optimizer.step()
+
+if sys.argv[3:] == ["compile"]: error = torch.compile(error)
+first = time.perf_counter()
+for _ in range(3): step(x[:size], y[:size])
+with torch.no_grad(): error(x, y)
+compiled = time.perf_counter() - first
+first = time.perf_counter()
+for _ in range(n_epochs):
+    order = torch.randperm(len(x))
+    for i in range(len(x)//size):
+        rows = order[i*size:(i + 1)*size]
+        step(x[rows], y[rows])
+    with torch.no_grad(): last = error(x, y)
+trained = time.perf_counter() - first
+print(json.dumps(dict(imports=imported, compiling=compiled, training=trained, cost=float(last), version=f"torch {torch.__version__}")))
