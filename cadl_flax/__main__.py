@@ -150,8 +150,8 @@ def _train(began, chunks, out, folder, kept, as_json, quiet):
     from cadl_flax.painting import _save_png
     from cadl_flax.tracking import keep, save
     painting, code, looked, fault = None, 0, time.perf_counter(), None
-    if folder and not isinstance(chunks, list): chunks = keep(chunks, folder, **kept)
     try:
+        if folder and not isinstance(chunks, list): chunks = keep(chunks, folder, **kept)
         for painting in _shown(chunks, quiet):
             if time.perf_counter() - looked < 5: continue
             _save_png(painting.render(), out)

@@ -335,6 +335,13 @@ def test_whoever_looks_sees_a_whole_picture(tmp_path):
     assert process.returncode == 0 and looked > 50 and len(states) > 10, (looked, len(states))
 
 
+def test_a_board_without_its_package_is_a_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "tensorboardX", None)
+    assert cli.main(["paint", *QUICK, "--checkpoint", "kept", "--board"]) == 2
+    assert "pip install 'cadl_flax[tensorboard]'" in capsys.readouterr().err and not (tmp_path/"painting.png").exists()
+
+
 # Compiled programs are kept
 
 COUNTED = ("import sys; from cadl_flax.__main__ import _keep_programs, main; _keep_programs(); import jax.monitoring; took = []\n"

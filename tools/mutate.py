@@ -32,7 +32,7 @@ FAULTS = [ # page, what is there, what is put in its place
     ("03", "for rows in (order[n_test:], order[:n_test])", "for rows in (order[n_test - 1:], order[:n_test])"),
     ("03", "math.ceil(len(arrays[0])*test_size)", "math.floor(len(arrays[0])*test_size)"),
     ("03", "order = jax.random.permutation(_check_key(key), n)", "order = jnp.arange(n) + 0*jax.random.permutation(_check_key(key), n)"),
-    ("04", "r = (r + wild(l, second) % b) % b", "r = (r + wild(r, second) % b) % b"),
+    ("04", "jax.random.bits(key, (8, 2), jnp.uint32)", "jax.random.bits(key, (1, 2), jnp.uint32)"),
     ("04", "return l*b + r", "return l*a + r"),
     ("04", "(numbers >= n).any()", "(numbers > n).any()"),
     ("04", "root - root//8, root + 1", "1, root + 1"),

@@ -1,0 +1,118 @@
+"""Measure this library beside what people would use instead, the same work in one run, ours and theirs in turn. On a quiet machine, from the project's folder:
+
+    python tests/benchmarks/run.py                     all works, three rounds, about an hour; writes nbs/data/benchmarks.json
+    python tests/benchmarks/run.py lecture --rounds 1  one of them
+
+Every program is a script in `peers`. What it needs besides this project stands at its top (PEP 723) and goes into a virtual environment of its own, in the
+user's cache. Each gets as many threads as there are processor cores."""
+from __future__ import annotations
+
+import argparse, hashlib, json, os, platform, re, statistics, subprocess, sys, tempfile, time, tomllib
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import platformdirs
+from skimage import data
+
+from cadl_flax.pictures import pixels, shrink
+
+HERE, ROOT = Path(__file__).parent, Path(__file__).resolve().parents[2]
+THREADS = os.cpu_count()
+
+
+def python(script: Path) -> str:
+    "The interpreter for a script: ours, or that of an environment with what it asks for."
+    asked = re.search(r"^# /// script\n(.*?)^# ///", script.read_text(), re.M | re.S)
+    if not asked: return sys.executable
+    needs = tomllib.loads(re.sub(r"^# ?", "", asked[1], flags=re.M))["dependencies"]
+    folder = Path(platformdirs.user_cache_dir("cadl-flax-benchmarks"))/hashlib.sha256(" ".join([sys.version, *needs]).encode()).hexdigest()[:12]
+    if not (folder/"ready").exists():
+        subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
+        subprocess.run([folder/"bin"/"pip", "install", "--quiet", *needs], check=True)
+        (folder/"ready").touch()
+    return str(folder/"bin"/"python")
+
+
+def measured(name: str, *args) -> dict:
+    "What the script `peers/name.py` prints, and the seconds from its launch to its end."
+    script = HERE/"peers"/f"{name}.py"
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("JAX_", "OMP_", "XLA_"))} | {"PYTHONPATH": str(ROOT)}
+    began = time.perf_counter()
+    done = subprocess.run([python(script), script, *map(str, args)], env=env, capture_output=True, text=True)
+    if done.returncode: raise SystemExit(f"{name} failed:\n{done.stderr[-2000:]}")
+    return json.loads(done.stdout.splitlines()[-1]) | {"whole": time.perf_counter() - began}
+
+
+def in_turn(programs: dict, rounds: int) -> dict:
+    "All programs, one after the other, `rounds` times over: for each what it printed every time."
+    for name, *_ in programs.values(): python(HERE/"peers"/f"{name}.py") # environments first
+    found = {label: [] for label in programs}
+    for i in range(rounds):
+        for label, (name, *args) in programs.items():
+            found[label].append(measured(name, *(str(arg).replace("{round}", str(i)) for arg in args)))
+            print(f"round {i + 1}, {label}: {found[label][-1]}", flush=True)
+    return found
+
+
+def table(folder: Path, name: str, size: int, **more) -> Path:
+    places, colours = pixels(shrink(data.astronaut(), size))
+    if name == "lecture": places, colours = places/places.std(), 255*colours
+    np.savez(path := folder/f"{name}.npz", x=places, y=colours, **more)
+    return path
+
+
+def lecture(folder: Path, rounds: int) -> dict:
+    "The lecture's training, same arithmetic: batches of 50, 40,500 steps."
+    work = table(folder, "lecture", 64, n_epochs=500, batch_size=50)
+    return in_turn({"cadl_flax": ("lecture_ours", work), "TensorFlow 1": ("lecture_tensorflow", work, THREADS), "PyTorch": ("lecture_torch", work, THREADS),
+                    "torch.compile": ("lecture_torch", work, THREADS, "compile"), "Keras on JAX": ("lecture_keras", work), "Flax, step by step": ("lecture_flax", work), "products alone": ("limit", work)}, rounds)
+
+
+def reach(folder: Path, rounds: int) -> dict:
+    "From the launch to the lecture's final cost, everything included: ours with any network, the original with its own."
+    lecture, picture = table(folder, "lecture", 64, n_epochs=500, batch_size=50), table(folder, "lecture", 64)
+    return in_turn({"cadl_flax": ("reach_ours", picture), "TensorFlow 1": ("lecture_tensorflow", lecture, THREADS)}, rounds)
+
+
+def memorise(folder: Path, rounds: int) -> dict:
+    "The astronaut at 256 x 256, learned by heart in a given time; then at a quarter of the parameters."
+    works = {f"{seconds} s{note}": table(folder, f"memorise{seconds}{scale}", 256, seconds=seconds, scale=scale) for scale, note in ((1., ""), (.5, ", a quarter")) for seconds in (5, 10, 30, 60)}
+    return in_turn({f"{name}, {label}": (script, work, THREADS, 4096) for label, work in works.items() for name, script in (("cadl_flax", "memorise_ours"), ("PyTorch", "memorise_torch"))}, rounds)
+
+
+def start(folder: Path, rounds: int) -> dict:
+    "From typing `cadl-flax paint` to its first epoch: with an empty cache of compiled programs, and with a full one; and the imports alone."
+    return in_turn({"imports": ("start_imports",), "first": ("start_ours", folder/"{round}"), "second": ("start_ours", folder/"{round}")}, rounds)
+
+
+def size(folder: Path, rounds: int) -> dict:
+    "One pass of painting, and rendering, from 128 x 128 to 2048 x 2048 pixels."
+    return in_turn({str(side): ("size_ours", side) for side in (128, 256, 512, 1024, 2048)}, rounds)
+
+
+WORKS = {work.__name__: work for work in (lecture, reach, memorise, start, size)}
+
+
+def machine() -> dict:
+    cpu = next((line.partition(":")[2].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "") if Path("/proc/cpuinfo").exists() else ""
+    return dict(processor=cpu or platform.processor(), cores=os.cpu_count(), system=platform.platform(), python=platform.python_version(), jax=version("jax"), flax=version("flax"), cadl_flax=version("cadl_flax"))
+
+
+def main() -> None:
+    args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    args.add_argument("work", nargs="*", choices=[*WORKS, []], help="which; all if left out")
+    args.add_argument("--rounds", type=int, default=3)
+    args.add_argument("--out", type=Path, default=ROOT/"nbs"/"data"/"benchmarks.json")
+    args = args.parse_args()
+    known = json.loads(args.out.read_text())["works"] if args.out.exists() else {}
+    with tempfile.TemporaryDirectory() as folder:
+        for name in args.work or WORKS:
+            found = WORKS[name](Path(folder), args.rounds)
+            known[name] = {label: {key: [run.get(key) for run in runs] for key in runs[0]} for label, runs in found.items()}
+            for label, columns in known[name].items():
+                print(f"{label:20}", {key: round(statistics.median(values), 4) for key, values in columns.items() if isinstance(values[0], (int, float))})
+    args.out.write_text(json.dumps(dict(machine=machine(), works=known), indent=1) + "\n")
+
+
+if __name__ == "__main__": main()
