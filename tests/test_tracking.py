@@ -16,8 +16,8 @@ from cadl_flax.features import FourierFeatures
 from cadl_flax.gallery import ManyPictures
 from cadl_flax.networks import MLP, Siren
 from cadl_flax.painting import mlp_behind
-from cadl_flax.tracking import load, save
-from cadl_flax.training import fit
+from cadl_flax.tracking import keep, load, save
+from cadl_flax.training import fit, fit_chunks
 
 rng = np.random.default_rng(0)
 X, Y = np.float32(rng.uniform(-1, 1, (200, 2))), np.float32(rng.random((200, 3)))
@@ -129,3 +129,17 @@ def test_a_failed_save_leaves_the_old_file(tmp_path, monkeypatch):
     monkeypatch.setattr("os.replace", broken)
     with pytest.raises(OSError, match="no space"): save(NETWORKS["linear"](nnx.Rngs(0)), tmp_path/"x.safetensors")
     assert [p.name for p in tmp_path.iterdir()] == ["x.safetensors"] and (tmp_path/"x.safetensors").read_bytes() == b"old"
+
+
+@pytest.mark.parametrize("leave", ["break", "error", "end"])
+def test_the_last_run_is_kept_however_the_loop_is_left(tmp_path, leave):
+    kept = keep(fit_chunks(NETWORKS["mlp"](nnx.Rngs(0)), X, Y, key=jax.random.key(5), n_epochs=7), tmp_path, seconds=1000)
+    try:
+        for run in kept:
+            if run.epoch == 4 and leave == "break": break
+            if run.epoch == 4 and leave == "error": raise ZeroDivisionError
+    except ZeroDivisionError: pass
+    kept.close()
+    same(load(tmp_path, run).state, run.state)
+    assert run.epoch == (7 if leave == "end" else 4)
+    assert sorted(path.name for path in tmp_path.glob("*.safetensors")) == ["best.safetensors", "epoch-00000001.safetensors", f"epoch-{run.epoch:08}.safetensors"]

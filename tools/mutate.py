@@ -78,7 +78,7 @@ FAULTS = [ # page, what is there, what is put in its place
     ("11", "if value < best:", "if value > best:"),
     ("11", "if run is not saved: write()", "pass"),
     ("11", "if shape != leaf.shape: raise", "if len(shape) != len(leaf.shape): raise"),
-    ("12", "return np.where(missing[..., None], plane + flat.reshape(values.shape), values)", "return plane + flat.reshape(values.shape)"),
+    ("12", "return mean + (places - centre) @ slopes", "return mean - (places - centre) @ slopes"),
     ("12", "np.mean([a[:h, :w][flip] for a, flip in zip(added, flips)], axis=0)", "np.mean([a[:h, :w] for a, flip in zip(added, flips)], axis=0)"),
     ("12", "-(rows[:, np.flatnonzero(~unknown)] @ flat[~unknown])", "rows[:, np.flatnonzero(~unknown)] @ flat[~unknown]"),
     ("12", "np.rint(filled)", "np.floor(filled)"),
