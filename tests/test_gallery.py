@@ -300,3 +300,10 @@ def test_codes_are_trained_and_waves_are_not():
     assert run.losses[-1].mean() < .3*run.losses[0].mean()
     middle = run.model.codes[:2].mean(0)
     assert np.isfinite(run.model.paint(middle, 8, 8)).all()
+
+
+def test_many_pictures_are_their_formula():
+    model = ManyPictures(3, rngs=nnx.Rngs(0))
+    x = np.float32([[2, -.5, .25], [0, .75, -1], [1, .1, .9]])
+    seen = np.concatenate([np.asarray(model.codes)[x[:, 0].astype(int)], model.waves(x[:, 1:])], axis=1) # row before column
+    np.testing.assert_allclose(model(x), model.net(seen), atol=1e-6)

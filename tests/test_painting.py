@@ -214,3 +214,8 @@ def test_a_painting_of_a_run_alone_can_go_on():
 
 def test_sizes_of_nothing_are_refused():
     with pytest.raises(ValueError, match="h=0"): paint(PHOTO, n_epochs=1).render(0)
+
+
+def test_the_learning_rate_falls_along_a_cosine():
+    rates = [float(p.run.state.opt_state.hyperparams["learning_rate"]) for p in paint_chunks(PHOTO, n_epochs=8, learning_rate=.004, n_frames=1)]
+    np.testing.assert_allclose(rates, .004*(.51 + .49*np.cos(np.pi*np.arange(8)/8)), rtol=1e-5)

@@ -69,7 +69,7 @@ FAULTS = [ # page, what is there, what is put in its place
     ("09", "jnp.where(known[:, None], self.codes[number], jnp.nan)", "self.codes[number]"),
     ("10", ".5 + f*(1 - f), f**2/2", ".5 + f*(1 - f), f/2"),
     ("10", "steps = np.cumprod([1, *sides[:-1]])", "steps = np.cumprod([1, *sides[1:]])"),
-    ("10", "jnp.clip(jnp.floor(at), 0, cells - 1)", "jnp.clip(jnp.floor(at), 0, cells)"),
+    ("10", "f = at - cell", "f = cell - at"),
     ("10", "reduce(jnp.bitwise_xor, parts) % size", "reduce(jnp.bitwise_or, parts) % size"),
     ("10", "x/np.array(self.extent, np.float32)", "x*np.array(self.extent, np.float32)"),
     ("11", "key=jax.random.wrap_key_data(arrays[\"key\"], impl=jax.random.key_impl(run.key))", "key=run.key"),
