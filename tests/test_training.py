@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from skimage import data
 
 from cadl_flax.features import FourierFeatures
-from cadl_flax.networks import MLP, Siren
+from cadl_flax.networks import MLP
 from cadl_flax.pictures import pixels, shrink
 from cadl_flax.regression import mae, mse
 from cadl_flax.training import Run, TrainState, _adam, _epochs, fit, fit_chunks, minibatches, train_step
@@ -184,10 +184,3 @@ p.render().tofile(sys.argv[1])
             assert out.stdout.strip() == "{'float32'} float32 float32"
             pictures.append(np.fromfile(f"{folder}/x", np.float32))
     np.testing.assert_allclose(*pictures, atol=1e-4) # constants such as an optimizer's are rounded from other widths
-
-
-def test_a_siren_is_its_formula():
-    siren, x = Siren(2, 3, width=8, depth=3, first_omega=7., omega=20., rngs=nnx.Rngs(0)), np.random.default_rng(0).uniform(-1, 1, (50, 2))
-    h = x
-    for i, layer in enumerate(siren.hidden): h = np.sin((20. if i else 7.)*(h @ np.float64(layer.kernel) + np.float64(layer.bias)))
-    np.testing.assert_allclose(siren(np.float32(x)), h @ np.float64(siren.out.kernel) + np.float64(siren.out.bias), atol=1e-4)

@@ -12,7 +12,7 @@ from queue import SimpleQueue
 
 ROOT = Path(__file__).resolve().parents[1]
 
-TESTS = {"00": ["pictures"], "04": ["training"], "05": ["encodings"], "07": ["training"], "08": ["painting"], "09": ["gallery"], "10": ["encodings"], "11": ["tracking"], "12": ["inpainting"], "14": ["hostile", "cli"]}
+TESTS = {"00": ["pictures"], "04": ["training"], "05": ["encodings"], "07": ["training", "encodings"], "08": ["painting"], "09": ["gallery"], "10": ["encodings"], "11": ["tracking"], "12": ["inpainting"], "14": ["hostile", "cli"]}
 
 FAULTS = [ # page, what is there, what is put in its place
     ("00", "return ((2*i + 1)*(stop - start)/n + 2*start) / 2", "return ((2*i)*(stop - start)/n + 2*start) / 2"),
