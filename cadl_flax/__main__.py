@@ -152,10 +152,12 @@ def _train(began, chunks, out, folder, kept, as_json, quiet):
     painting, code, looked, fault = None, 0, time.perf_counter(), None
     try:
         if folder and not isinstance(chunks, list): chunks = keep(chunks, folder, **kept)
-        for painting in _shown(chunks, quiet):
-            if time.perf_counter() - looked < 5: continue
-            _save_png(painting.render(), out)
-            looked = time.perf_counter()
+        with _patiently() as asked:
+            for painting in _shown(chunks, quiet):
+                if asked: raise KeyboardInterrupt
+                if time.perf_counter() - looked < 5: continue
+                _save_png(painting.render(), out)
+                looked = time.perf_counter()
     except KeyboardInterrupt: code = _INTERRUPTED
     except (ImportError, ValueError) as error: raise _Fault(error) from None
     except OSError as error: fault = _cannot(f"--checkpoint {folder} or --out {out} cannot be written" if folder else f"--out {out} cannot be written", error)
@@ -170,6 +172,18 @@ def _train(began, chunks, out, folder, kept, as_json, quiet):
     go_on = f"\ninterrupted after {painting.run.epoch} epochs; to go on: cadl-flax resume {folder or files[-1]}" if code else ""
     _report(facts, as_json, f"{', '.join(files)}: {facts['psnr']:.1f} dB, {facts['parameters']:,} parameters, {facts['seconds']:.0f} s{go_on}")
     return code
+
+@contextmanager
+def _patiently():
+    "Let Ctrl-C and `kill` wait for the end of an epoch: raised inside a library, an interrupt may be lost. A second one does not wait."
+    asked, before = [], {}
+    def ask(number, frame):
+        if asked: raise KeyboardInterrupt
+        asked.append(number)
+    with suppress(ValueError): before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)} # only the main thread may
+    try: yield asked
+    finally:
+        for number, handler in before.items(): signal.signal(number, handler)
 
 def _report(facts, as_json, words):
     if as_json: facts = {name: None if value == float("inf") else value for name, value in facts.items()} # an exact copy: JSON knows no infinity

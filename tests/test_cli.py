@@ -45,6 +45,18 @@ def failed(result, code, *words):
     return True
 
 
+@pytest.fixture
+def here(tmp_path, monkeypatch, capsys):
+    "`run` in this process, in an empty folder."
+    monkeypatch.chdir(tmp_path)
+    def ask(*args):
+        capsys.readouterr()
+        code = cli.main([str(a) for a in args])
+        said = capsys.readouterr()
+        return subprocess.CompletedProcess(args, code, said.out, said.err)
+    return ask
+
+
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory):
     folder = tmp_path_factory.mktemp("photos")
@@ -78,8 +90,8 @@ def test_paint_writes_the_painting_and_its_film(tmp_path):
 
 
 @pytest.mark.parametrize("name, shape", [("gray.jpg", (12, 12)), ("clear.png", (12, 12, 4)), ("wide.jpg", (3, 12, 3))])
-def test_photos_of_every_kind(photos, tmp_path, name, shape):
-    result = run("paint", photos/name, *QUICK, "--out", "x.png", cwd=tmp_path)
+def test_photos_of_every_kind(photos, here, tmp_path, name, shape):
+    result = here("paint", photos/name, *QUICK, "--out", "x.png")
     assert result.returncode == 0 and result.stderr == ""
     assert read_image(tmp_path/"x.png").shape == shape
 
@@ -163,11 +175,11 @@ def test_ctrl_c_saves_what_there_is(tmp_path, tmp_path_factory, by):
     assert json.loads(result.stdout)["epochs"] == epochs + 3
 
 
-def test_seconds_and_seed(tmp_path):
-    assert run("paint", "--size", "12", "--seconds", "1", "--quiet", cwd=tmp_path).returncode == 0
+def test_seconds_and_seed(tmp_path, here):
+    assert here("paint", "--size", "12", "--seconds", "1", "--quiet").returncode == 0
     pictures = []
     for seed in ([], ["--seed", "0"], ["--seed", "1"]):
-        assert run("paint", *QUICK, *seed, "--network", "mlp", cwd=tmp_path).returncode == 0
+        assert here("paint", *QUICK, *seed, "--network", "mlp").returncode == 0
         pictures.append((tmp_path/"painting.png").read_bytes())
     assert pictures[0] == pictures[1] != pictures[2]
 
@@ -209,23 +221,23 @@ def test_lines_in_a_log(tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_json_is_one_line_for_machines(photos, tmp_path):
-    result = run("paint", photos/"gray.jpg", *QUICK, "--json", cwd=tmp_path)
+def test_json_is_one_line_for_machines(photos, tmp_path, here):
+    result = here("paint", photos/"gray.jpg", *QUICK, "--json")
     facts = json.loads(result.stdout)
     assert facts["files"] == [f"painting.{kind}" for kind in ("png", "gif", "safetensors")] and facts["epochs"] == 2 and facts["interrupted"] is False
-    facts = json.loads(run("render", "painting.safetensors", "--size", "30", "--json", cwd=tmp_path).stdout)
+    facts = json.loads(here("render", "painting.safetensors", "--size", "30", "--json").stdout)
     assert (facts["height"], facts["width"]) == (30, 30) == read_image(tmp_path/"rendered.png").shape
-    facts = json.loads(run("doctor", "--json", cwd=tmp_path).stdout)
+    facts = json.loads(here("doctor", "--json").stdout)
     assert facts["well"] and facts["resumes"] and facts["devices"]
 
 
-def test_rendered_as_painted_and_in_parts(photos, tmp_path):
-    assert run("paint", photos/"wide.jpg", "--size", "40", "--epochs", "30", "--quiet", cwd=tmp_path).returncode == 0
-    assert run("render", "painting.safetensors", "--out", "same.png", cwd=tmp_path).returncode == 0
+def test_rendered_as_painted_and_in_parts(photos, tmp_path, here):
+    assert here("paint", photos/"wide.jpg", "--size", "40", "--epochs", "30", "--quiet").returncode == 0
+    assert here("render", "painting.safetensors", "--out", "same.png").returncode == 0
     assert (tmp_path/"same.png").read_bytes() == (tmp_path/"painting.png").read_bytes()
     painting = read_image(tmp_path/"painting.png")
     assert painting.shape == (9, 40, 3)
-    assert run("render", "painting.safetensors", "--window", "-.225", "0", ".225", "1", "--size", "20", "--out", "right.png", cwd=tmp_path).returncode == 0
+    assert here("render", "painting.safetensors", "--window", "-.225", "0", ".225", "1", "--size", "20", "--out", "right.png").returncode == 0
     np.testing.assert_allclose(read_image(tmp_path/"right.png"), painting[:, 20:].astype(int), atol=1)
 
 
@@ -291,18 +303,18 @@ def test_resume_finishes_what_paint_was_asked_for(tmp_path, unbroken):
     assert contents(tmp_path) == unbroken
 
 
-def test_a_folder_with_another_painting_is_left_alone(tmp_path):
+def test_a_folder_with_another_painting_is_left_alone(tmp_path, here):
     line = ["paint", *QUICK, "--checkpoint", "kept"]
-    assert run(*line, cwd=tmp_path).returncode == 0
+    assert here(*line).returncode == 0
     before = {path.name: path.read_bytes() for path in (tmp_path/"kept").iterdir()}
     for other, word in ((["--seed", "1"], "--seed 0, not 1"), (["--size", "13"], "--size 12, not 13"), (["--psnr", "40"], "--psnr None, not 40")):
-        assert failed(run(*line, *other, cwd=tmp_path), 2, "--checkpoint kept", word, "cadl-flax resume kept")
+        assert failed(here(*line, *other), 2, "--checkpoint kept", word, "cadl-flax resume kept")
     Image.fromarray(data.astronaut()[:64, :64]).save(tmp_path/"other.png")
-    assert failed(run("paint", "other.png", *QUICK, "--checkpoint", "kept", "--out", "x.png", cwd=tmp_path), 2, "--checkpoint kept", "another picture")
+    assert failed(here("paint", "other.png", *QUICK, "--checkpoint", "kept", "--out", "x.png"), 2, "--checkpoint kept", "another picture")
     assert {path.name: path.read_bytes() for path in (tmp_path/"kept").iterdir()} == before
-    assert run(*line, cwd=tmp_path).returncode == 0 # finished already: written again
+    assert here(*line).returncode == 0 # finished already: written again
     for path in (tmp_path/"kept").glob("epoch-*"): path.write_bytes(path.read_bytes()[:-9])
-    assert failed(run(*line, cwd=tmp_path), 2, "kept", "damaged")
+    assert failed(here(*line), 2, "kept", "damaged")
 
 
 def test_two_in_one_folder_and_four_in_another(tmp_path):
