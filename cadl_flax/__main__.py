@@ -6,6 +6,7 @@
 from __future__ import annotations
 import errno, json, os, signal, sys, time, warnings
 from contextlib import contextmanager, suppress
+from importlib.resources import files
 from pathlib import Path
 
 import click, platformdirs
@@ -58,10 +59,7 @@ def _output(path, *inputs, suffixes=()):
 def _picture(path, size=None):
     "The picture at `path`, shrunk; the astronaut if there is none."
     from cadl_flax.pictures import read_image, shrink
-    if path is None:
-        from skimage import data
-        return shrink(data.astronaut(), size)
-    try: picture = read_image(path)
+    try: picture = read_image(files("skimage")/"data"/"astronaut.png" if path is None else path)
     except ValueError as error: raise _Fault(error) from None
     except OSError as error: raise _cannot(path, error) from None
     return shrink(picture, size) if size else picture

@@ -6,17 +6,14 @@
 from __future__ import annotations
 from collections.abc import Callable, Sequence
 
-import matplotlib.pyplot as plt, numpy as np
+import lazy_loader, numpy as np
 from flax import nnx
 from jax import Array
-from matplotlib.axes import Axes
-from matplotlib.collections import EllipseCollection, LineCollection
-from matplotlib.colors import LinearSegmentedColormap
 from .pictures import _COLORS
 from .training import _check_counts
 
 # %% auto #0
-__all__ = ['Dense', 'draw_network']
+__all__ = ['matplotlib', 'Dense', 'draw_network']
 
 # %% ../nbs/06_activation_functions.ipynb #78d08752
 class Dense(nnx.Linear):
@@ -54,7 +51,11 @@ def _chain(model):
     return layers, [layers[0].in_features, *(layer.out_features for layer in layers)]
 
 # %% ../nbs/06_activation_functions.ipynb #dee6ff8b
-_SIGNED = LinearSegmentedColormap.from_list("signed", [_COLORS["other"], "#f4f4ee", _COLORS["model"]]) # blue is negative, orange positive
+matplotlib = lazy_loader.load("matplotlib") # imported when something is drawn
+
+def _signed():
+    "A map of colours: blue is negative, orange positive."
+    return matplotlib.colors.LinearSegmentedColormap.from_list("signed", [_COLORS["other"], "#f4f4ee", _COLORS["model"]])
 
 def _column(n, max_neurons):
     "Which of `n` neurons are drawn, and at which height, centred on 0 and one apart, with a gap for the dots."
@@ -64,22 +65,25 @@ def _column(n, max_neurons):
 
 def _edges(kernel, i, left, right):
     "The weights between columns `i` and `i + 1` as lines, coloured by sign, thick where they are strong."
+    from matplotlib.collections import LineCollection
     kernel, (a, ya), (b, yb) = np.asarray(kernel), left, right
     limit = abs(kernel).max() or 1.
     shown = kernel[np.ix_(a, b)].ravel()
     strength = abs(shown)/limit
     lines = [((i, p), (i + 1, q)) for p in ya for q in yb]
-    return LineCollection(lines, array=shown, cmap=_SIGNED, clim=(-limit, limit), linewidths=.3 + 1.7*strength, alpha=.15 + .85*strength, zorder=1)
+    return LineCollection(lines, array=shown, cmap=_signed(), clim=(-limit, limit), linewidths=.3 + 1.7*strength, alpha=.15 + .85*strength, zorder=1)
 
 # %% ../nbs/06_activation_functions.ipynb #1a53900d
 def draw_network(
     model:nnx.Module|Sequence, # a module made of linear layers, such as `nnx.Sequential` or `MLP`, or a list of layers
     *,                         # keyword-only from here
     values:Sequence[Array]|None=None, # colours the nodes: the inputs, the activations of each hidden layer, and the outputs, `(n,)` each; full colour from ±1 on
-    ax:Axes|None=None,         # where to draw; a figure of its own if left out
+    ax:matplotlib.axes.Axes|None=None, # where to draw; a figure of its own if left out
     max_neurons:int=16,        # nodes drawn in a column, 2 or more
-)->Axes: # the axes drawn on
+)->matplotlib.axes.Axes: # the axes drawn on
     "Draw a network: a node for each number, a line for each weight, orange for positive and blue for negative, thicker for stronger."
+    from matplotlib import pyplot as plt
+    from matplotlib.collections import EllipseCollection
     layers, sizes = _chain(model)
     if max_neurons < 2: raise ValueError(f"max_neurons={max_neurons} must be at least 2")
     if values is not None and [np.shape(v) for v in values] != [(n,) for n in sizes]:
@@ -91,7 +95,7 @@ def draw_network(
     for i, (index, y) in enumerate(columns):
         shown = np.zeros(len(index)) if values is None else np.asarray(values[i])[index]
         ax.add_collection(EllipseCollection(.7, .7, 0, units="y", offsets=np.c_[np.full(len(y), i), y], offset_transform=ax.transData,
-                                            array=shown, cmap=_SIGNED, clim=(-1, 1), edgecolors=_COLORS["truth"], linewidths=.6, zorder=2))
+                                            array=shown, cmap=_signed(), clim=(-1, 1), edgecolors=_COLORS["truth"], linewidths=.6, zorder=2))
         if len(index) < sizes[i]: ax.text(i, 0 if max_neurons % 2 == 0 else -.5, "⋮", ha="center", va="center")
         name = "in" if i == 0 else "out" if i == len(layers) else getattr(getattr(layers[i - 1], "activation", None), "__name__", "")
         ax.text(i, top + .3, f"{sizes[i]}\n{name}", ha="center", va="bottom", fontsize=8)

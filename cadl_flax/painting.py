@@ -51,6 +51,14 @@ def _named(name, h, w):
     if name == "fourier": return mlp_behind(FourierFeatures, n_frequencies=128, sigma=2.)
     return MLP if name == "mlp" else mlp_behind(HashGrid, finest=max(1, size//2) if name == "half-grid" else size, extent=(h/size, w/size), depth=2)
 
+@partial(jax.jit, static_argnames=("name", "h", "w", "channels"), compiler_options=dict(xla_backend_optimization_level=0)) # compiled quickly, as it runs once
+def _begin_named(key, *, name, h, w, channels): return _begin_network(key, _named(name, h, w), channels)
+
+def _begin_network(key, network, channels):
+    "A new network, and the key for the order of the pixels."
+    net_key, data_key = jax.random.split(key)
+    return network(2, channels, rngs=nnx.Rngs(net_key)), data_key
+
 # %% ../nbs/08_painting.ipynb #963a49bf
 @dataclass(frozen=True)
 class _Plan:
@@ -162,20 +170,20 @@ def paint_chunks(
     plan = _Plan((100 if seconds is None else float("inf")) if n_epochs is None else n_epochs, seconds, target_psnr, rate, n_frames, start.run.epoch if start else 0)
     batch_size = batch_size and min(batch_size, len(x))
     if start is None:
-        name, network = (network, _named(network, *image.shape[:2])) if isinstance(network, str) else (None, network)
+        (h, w), channels, name = image.shape[:2], y.shape[1], network if isinstance(network, str) else None
+        begin = partial(_begin_named, name=name, h=h, w=w, channels=channels) if name and _named(name, h, w) else partial(_begin_network, network=network, channels=channels)
         key, batch_size = _check_key(jax.random.key(0) if key is None else key), batch_size or min(512, len(x))
-        return _paint(Painting(None, image, progress=0., plan=plan, network=name), x, y, dict(batch_size=batch_size, loss=loss or mse), network, key)
+        return _paint(Painting(None, image, progress=0., plan=plan, network=name), x, y, dict(batch_size=batch_size, loss=loss or mse), begin, key)
     unfinished = start.plan and start.progress < 1 and n_epochs is seconds is target_psnr is learning_rate is None
     start = replace(start, plan=replace(start.plan, n_frames=n_frames)) if unfinished else replace(start, progress=0., plan=plan)
     return _paint(start, x, y, dict(batch_size=batch_size, loss=loss))
 
 # %% ../nbs/08_painting.ipynb #f87fa390
-def _paint(painting, x, y, settings, network=None, key=None):
+def _paint(painting, x, y, settings, begin=None, key=None):
     plan, run, progress = painting.plan, painting.run, painting.progress
     began = time.perf_counter() - progress*(plan.seconds or 0)
     if run is None:
-        net_key, data_key = jax.random.split(key)
-        run = network(x.shape[1], y.shape[1], rngs=nnx.Rngs(net_key))
+        run, data_key = begin(key)
         settings |= dict(key=data_key)
     size = settings["batch_size"] or run.batch_size
     settings |= dict(n_batches=min(len(x)//size, max(1, 2**16//size)))
@@ -183,7 +191,7 @@ def _paint(painting, x, y, settings, network=None, key=None):
     moments = [m for m in np.geomspace(1, .01, plan.n_frames)[::-1] if m > progress] or [1.]
     while progress < 1:
         run = fit(run, x, y, n_epochs=1, learning_rate=plan.learning_rate*(.51 + .49*np.cos(np.pi*progress)), **settings)
-        settings, loss = {}, float(run.losses.mean())
+        settings, loss = {}, float(np.asarray(run.losses).mean())
         if not np.isfinite(loss): raise ValueError(f"learning_rate={plan.learning_rate:g} is too large: the loss of epoch {run.epoch} is {loss}")
         progress = min(1., max((run.epoch - plan.first)/plan.n_epochs, (time.perf_counter() - began)/plan.seconds if plan.seconds else 0))
         painting = replace(painting, run=run, progress=progress, losses=[*painting.losses, loss])

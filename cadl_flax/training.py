@@ -29,13 +29,18 @@ def minibatches(
     n_batches:int|None=None, # mini-batches in the epoch; as many as fit into `n` rows (or into a million) if left out
 )->Array: # row numbers, `(n_batches, batch_size)` int32
     "Draw the row numbers of the mini-batches of one epoch: no row twice."
+    n_batches = _count_batches(n, batch_size, n_batches)
+    rows = jax.random.permutation(key, n)[:n_batches*batch_size] if n < 1000 else _shuffled(key, jnp.arange(n_batches*batch_size), n)
+    return rows.astype(jnp.int32).reshape(n_batches, batch_size)
+
+def _count_batches(n, batch_size, n_batches):
+    "How many mini-batches an epoch has, if it can be drawn."
     if not 0 < batch_size <= n: raise ValueError(f"batch_size={batch_size} must be between 1 and the {n} rows of the data")
     if n >= 2**31: raise ValueError(f"n={n} rows are more than 32-bit row numbers can tell apart")
     n_batches = min(n, _LARGE)//batch_size or 1 if n_batches is None else n_batches
     if n_batches < 1: raise ValueError(f"n_batches={n_batches} must be at least 1")
     if n_batches*batch_size > n: raise ValueError(f"n_batches={n_batches} of batch_size={batch_size} need more than the {n} rows of the data")
-    rows = jax.random.permutation(key, n)[:n_batches*batch_size] if n < 1000 else _shuffled(key, jnp.arange(n_batches*batch_size), n)
-    return rows.astype(jnp.int32).reshape(n_batches, batch_size)
+    return n_batches
 
 def _shuffled(key, numbers, n):
     "Where a random permutation of the numbers below `n` takes some of them."
@@ -48,14 +53,15 @@ def _shuffled(key, numbers, n):
         digit = (digit ^ digit >> 16)*jnp.uint32(0x85ebca6b)
         digit = (digit ^ digit >> 13)*jnp.uint32(0xc2b2ae35)
         return digit ^ digit >> 16
-    def moved(numbers):
-        l, r = jnp.divmod(numbers, jnp.uint32(b))
-        for first, second in keys:
-            l = (l + wild(r, first) % a) % a
-            r = (r + wild(l, second) % b) % b
-        return l*b + r
-    def again(numbers): return jnp.where(numbers < n, numbers, moved(numbers))
-    return jax.lax.while_loop(lambda numbers: (numbers >= n).any(), again, moved(numbers.astype(jnp.uint32)))
+    def move(digits, keys):
+        l, r = digits
+        l = (l + wild(r, keys[0]) % a) % a
+        return (l, (r + wild(l, keys[1]) % b) % b), None
+    def again(state):
+        numbers, first = state
+        (l, r), _ = jax.lax.scan(move, jnp.divmod(numbers, jnp.uint32(b)), keys)
+        return jnp.where(first | (numbers >= n), l*b + r, numbers), False
+    return jax.lax.while_loop(lambda state: state[1] | (state[0] >= n).any(), again, (numbers.astype(jnp.uint32), True))[0]
 
 # %% ../nbs/04_minibatches.ipynb #026f2f3d
 @jax.tree_util.register_dataclass
@@ -155,6 +161,9 @@ def _check_counts(**counts):
         if value < 1: raise ValueError(f"{name}={value} must be at least 1")
 
 # %% ../nbs/04_minibatches.ipynb #96062aa0
+@partial(jax.jit, static_argnames="optimizer")
+def _remember(model, optimizer): return optimizer.init(model)
+
 def _begin(start, x, y, key=None, loss=None, learning_rate=None, optimizer=None, batch_size=None, n_batches=None):
     "The `Run` that a call of `fit` starts from: settings resolved and checked, nothing trained."
     def is_traced(v): return isinstance(v, jax.core.Tracer)
@@ -170,7 +179,7 @@ def _begin(start, x, y, key=None, loss=None, learning_rate=None, optimizer=None,
             raise TypeError(f"start is a {type(start).__name__}, expected a Flax module with parameters, or a Run")
         if key is None: raise TypeError("key is missing: pass key=jax.random.key(0), or another number")
         optimizer = optimizer or _adam
-        run = Run(TrainState(start, optimizer.init(start)), jnp.zeros((0, 0)), key, None, 0, loss or mse, optimizer, 64 if batch_size is None else batch_size, n_batches)
+        run = Run(TrainState(start, _remember(start, optimizer)), jnp.zeros((0, 0)), key, None, 0, loss or mse, optimizer, 64 if batch_size is None else batch_size, n_batches)
     if learning_rate is not None:
         if run.optimizer is not _adam: raise ValueError(f"learning_rate={learning_rate} has no effect on the optimizer given, which has its own")
         if not is_traced(learning_rate) and not 0 < learning_rate < float("inf"): raise ValueError(f"learning_rate={learning_rate} must be a positive number")
@@ -178,7 +187,7 @@ def _begin(start, x, y, key=None, loss=None, learning_rate=None, optimizer=None,
         opt_state = opt_state._replace(hyperparams={**opt_state.hyperparams, "learning_rate": jnp.asarray(learning_rate, jnp.float32)})
         run = replace(run, state=TrainState(run.model, opt_state))
     _check_counts(batch_size=run.batch_size, n_batches=run.n_batches)
-    jax.eval_shape(lambda: minibatches(jax.random.key(0), len(x), run.batch_size, n_batches=run.n_batches)) # its errors, for what an epoch would draw
+    _count_batches(len(x), run.batch_size, run.n_batches)
     _check_data(run.model, x, y, run.loss, run.batch_size)
     return run
 
