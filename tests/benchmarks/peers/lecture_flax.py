@@ -39,4 +39,4 @@ for epoch in range(n_epochs):
         step(net, optimizer, x[rows], y[rows])
     last = float(cost(net, x, y))
 trained = time.perf_counter() - first
-print(json.dumps(dict(imports=imported, compiling=compiled, training=trained, cost=last, version=f"flax {version('flax')}")))
+print(json.dumps(dict(imports=imported, compiling=compiled, training=trained, steps=n_epochs*(len(x)//size), cost=last, version=f"flax {version('flax')}")))

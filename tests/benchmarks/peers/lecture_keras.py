@@ -30,4 +30,4 @@ compiled = time.perf_counter() - first
 first = time.perf_counter()
 net.fit(x[:whole], y[:whole], batch_size=size, epochs=n_epochs, shuffle=True, verbose=0, callbacks=[look])
 trained = time.perf_counter() - first
-print(json.dumps(dict(imports=imported, compiling=compiled, training=trained, cost=float(look.last), version=f"keras {keras.__version__}")))
+print(json.dumps(dict(imports=imported, compiling=compiled, training=trained, steps=n_epochs*(len(x)//size), cost=float(look.last), version=f"keras {keras.__version__}")))

@@ -29,4 +29,4 @@ both = time.perf_counter() - first
 first = time.perf_counter()
 run = jax.block_until_ready(fit(net, x, y, **settings))
 trained = time.perf_counter() - first
-print(json.dumps(dict(imports=imported, compiling=both - trained, training=trained, cost=float(run.observed[-1]), version=f"jax {jax.__version__}")))
+print(json.dumps(dict(imports=imported, compiling=both - trained, training=trained, steps=n_epochs*(len(x)//size), cost=float(run.observed[-1]), version=f"jax {jax.__version__}")))

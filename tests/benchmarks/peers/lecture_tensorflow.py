@@ -14,7 +14,7 @@ tf.disable_v2_behavior()
 imported = time.perf_counter() - began
 work = np.load(sys.argv[1])
 x, y, n_epochs, size = work["x"], work["y"], int(work["n_epochs"]), int(work["batch_size"])
-threads = int(sys.argv[2])
+threads, goal = int(sys.argv[2]), float([*sys.argv[3:], 0][0]) # a cost at which to stop
 
 X, Y = tf.placeholder(tf.float32, (None, 2)), tf.placeholder(tf.float32, (None, 3))
 h = X
@@ -32,11 +32,12 @@ with tf.Session(config=tf.ConfigProto(intra_op_parallelism_threads=threads, inte
     session.run(step, {X: x[:size], Y: y[:size]})
     compiled = time.perf_counter() - first
     first = time.perf_counter()
-    for _ in range(n_epochs):
+    for epoch in range(n_epochs):
         order = np.random.permutation(len(x))
         for i in range(len(x)//size):
             rows = order[i*size:(i + 1)*size]
             session.run(step, {X: x[rows], Y: y[rows]})
         last = session.run(cost, {X: x, Y: y})
+        if last <= goal: break
     trained = time.perf_counter() - first
-print(json.dumps(dict(imports=imported, compiling=compiled, training=trained, cost=float(last), version=f"tensorflow {tf.__version__}")))
+print(json.dumps(dict(imports=imported, compiling=compiled, training=trained, epochs=epoch + 1, steps=(epoch + 1)*(len(x)//size), cost=float(last), version=f"tensorflow {tf.__version__}")))
