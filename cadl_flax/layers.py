@@ -51,7 +51,7 @@ def _chain(model):
     return layers, [layers[0].in_features, *(layer.out_features for layer in layers)]
 
 # %% ../nbs/06_activation_functions.ipynb #dee6ff8b
-matplotlib = lazy_loader.load("matplotlib") # imported when something is drawn
+[matplotlib] = map(lazy_loader.load, ["matplotlib"]) # imported when something is drawn
 
 def _signed():
     "A map of colours: blue is negative, orange positive."
