@@ -6,14 +6,14 @@
 from __future__ import annotations
 from collections.abc import Callable, Sequence
 
-import lazy_loader, numpy as np
+import numpy as np
 from flax import nnx
 from jax import Array
-from .pictures import _COLORS
+from .pictures import _COLORS, matplotlib
 from .training import _check_counts
 
 # %% auto #0
-__all__ = ['matplotlib', 'Dense', 'draw_network']
+__all__ = ['Dense', 'draw_network']
 
 # %% ../nbs/06_activation_functions.ipynb #78d08752
 class Dense(nnx.Linear):
@@ -51,8 +51,6 @@ def _chain(model):
     return layers, [layers[0].in_features, *(layer.out_features for layer in layers)]
 
 # %% ../nbs/06_activation_functions.ipynb #dee6ff8b
-[matplotlib] = map(lazy_loader.load, ["matplotlib"]) # imported when something is drawn
-
 def _signed():
     "A map of colours: blue is negative, orange positive."
     return matplotlib.colors.LinearSegmentedColormap.from_list("signed", [_COLORS["other"], "#f4f4ee", _COLORS["model"]])
