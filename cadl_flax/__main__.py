@@ -6,7 +6,6 @@
 from __future__ import annotations
 import errno, json, os, signal, sys, time, warnings
 from contextlib import contextmanager, suppress
-from importlib.resources import files
 from pathlib import Path
 
 import click, platformdirs
@@ -59,7 +58,10 @@ def _output(path, *inputs, suffixes=()):
 def _picture(path, size=None):
     "The picture at `path`, shrunk; the astronaut if there is none."
     from cadl_flax.pictures import read_image, shrink
-    try: picture = read_image(files("skimage")/"data"/"astronaut.png" if path is None else path)
+    if path is None:
+        from skimage.data import data_dir
+        path = Path(data_dir)/"astronaut.png"
+    try: picture = read_image(path)
     except ValueError as error: raise _Fault(error) from None
     except OSError as error: raise _cannot(path, error) from None
     return shrink(picture, size) if size else picture

@@ -171,7 +171,8 @@ def paint_chunks(
     batch_size = batch_size and min(batch_size, len(x))
     if start is None:
         (h, w), channels, name = image.shape[:2], y.shape[1], network if isinstance(network, str) else None
-        begin = partial(_begin_named, name=name, h=h, w=w, channels=channels) if name and _named(name, h, w) else partial(_begin_network, network=network, channels=channels)
+        if name: _named(name, h, w) # an unknown one is refused at once
+        begin = partial(_begin_named, name=name, h=h, w=w, channels=channels) if name else partial(_begin_network, network=network, channels=channels)
         key, batch_size = _check_key(jax.random.key(0) if key is None else key), batch_size or min(512, len(x))
         return _paint(Painting(None, image, progress=0., plan=plan, network=name), x, y, dict(batch_size=batch_size, loss=loss or mse), begin, key)
     unfinished = start.plan and start.progress < 1 and n_epochs is seconds is target_psnr is learning_rate is None

@@ -1,10 +1,10 @@
 """Measure this library beside what people would use instead, the same work in one run, ours and theirs in turn. On a quiet machine, from the project's folder:
 
-    python tests/benchmarks/run.py                     all works, three rounds, about an hour; writes nbs/data/benchmarks/DATE.json
+    python tests/benchmarks/run.py                     all works, three rounds, an hour and a half; writes nbs/data/benchmarks/DATE.json
     python tests/benchmarks/run.py lecture --rounds 1  one of them
 
 Every program is a script in `peers`. What it needs besides this project stands at its top (PEP 723) and goes into a virtual environment of its own, in the
-user's cache. Each gets as many threads as there are processor cores, or one where small products are faster so."""
+user's cache. Each gets as many threads as there are processor cores, and for the lecture's small products also one."""
 from __future__ import annotations
 
 import argparse, hashlib, json, os, platform, re, statistics, subprocess, sys, tempfile, time, tomllib
@@ -64,11 +64,18 @@ def table(folder: Path, name: str, size: int, **more) -> Path:
 
 
 def lecture(folder: Path, rounds: int) -> dict:
-    "The lecture's training, same arithmetic: batches of 50, 40,500 steps, or a tenth of them. One thread is what suits the peers best."
+    "The lecture's training, same arithmetic: batches of 50, 40,500 steps, or a tenth of them. Small products may be faster with one thread."
     work, short = (table(folder, f"lecture{n}", 64, n_epochs=n, batch_size=50) for n in (500, 50))
     return in_turn({"cadl_flax": ("lecture_ours", work), "TensorFlow 1": ("lecture_tensorflow", work, 1), "PyTorch": ("lecture_torch", work, 1), "Keras on JAX": ("lecture_keras", work),
                     "products alone": ("limit", work), "torch.compile": ("lecture_torch", short, 1, "compile"), "Flax, step by step": ("lecture_flax", short),
                     "TensorFlow 1, all threads": ("lecture_tensorflow", short, THREADS), "PyTorch, all threads": ("lecture_torch", short, THREADS)}, rounds)
+
+
+def tried(folder: Path, rounds: int) -> dict:
+    "Changes to the lecture's step that were tried, each beside the step as it is."
+    work = table(folder, "lecture", 64, n_epochs=10, batch_size=50)
+    names = ("optax.adam", "a sorted shuffle", "half a batch on each core", "two devices", "turned copies for the weights", "three steps unrolled")
+    return in_turn({name: ("tried", work, name) for name in names}, rounds)
 
 
 def reach(folder: Path, rounds: int) -> dict:
@@ -80,7 +87,7 @@ def reach(folder: Path, rounds: int) -> dict:
 
 def memorise(folder: Path, rounds: int) -> dict:
     "The astronaut at 256 x 256, learned by heart in a given time, training alone; then at a quarter of the parameters."
-    asked = [(seconds, 1., "") for seconds in (5, 10, 30, 60)] + [(seconds, .5, ", a quarter") for seconds in (10, 30)]
+    asked = [(seconds, scale, note) for scale, note in ((1., ""), (.5, ", a quarter")) for seconds in (5, 10, 30, 60)]
     works = {f"{seconds} s{note}": table(folder, f"memorise{seconds}{scale}", 256, seconds=seconds, scale=scale) for seconds, scale, note in asked}
     programs = {f"{name}, {label}": (script, work, THREADS, 4096) for label, work in works.items() for name, script in (("cadl_flax", "memorise_ours"), ("PyTorch", "memorise_torch"))}
     return in_turn({**programs, **{f"PyTorch {how}, 10 s": ("memorise_torch", works["10 s"], THREADS, 4096, how) for how in ("compiled", "with our levels")}}, rounds)
@@ -101,7 +108,7 @@ def size(folder: Path, rounds: int) -> dict:
     return in_turn({str(side): ("size_ours", side) for side in (128, 256, 512, 1024, 2048)}, rounds)
 
 
-WORKS = {work.__name__: work for work in (lecture, reach, memorise, inpainting, start, size)}
+WORKS = {work.__name__: work for work in (lecture, tried, reach, memorise, inpainting, start, size)}
 
 
 def machine() -> dict:

@@ -17,4 +17,4 @@ paint(picture, n_epochs=1, **settings)
 compiled = time.perf_counter() - first
 began = time.perf_counter()
 painting = paint(picture, seconds=float(work["seconds"]), **settings)
-print(json.dumps(dict(seconds=time.perf_counter() - began, compiling=compiled, psnr=min(painting.psnr, 999.), parameters=painting.n_parameters, epochs=painting.run.epoch)))
+print(json.dumps(dict(seconds=time.perf_counter() - began, compiling=compiled, error=10**(-painting.psnr/10), parameters=painting.n_parameters, epochs=painting.run.epoch)))
