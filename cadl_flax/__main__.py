@@ -4,7 +4,7 @@
 
 # %% ../nbs/14_command_line.ipynb #a7822933
 from __future__ import annotations
-import errno, json, os, signal, sys, time, warnings
+import errno, json, os, re, signal, sys, time, warnings
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -37,10 +37,10 @@ def _readable(path):
     return path
 
 # %% ../nbs/14_command_line.ipynb #6bd44eda
-def _output(path, *inputs, suffixes=()):
+def _output(path, *inputs, suffixes=(), allowed=(".png",)):
     "The path to write to, after finding out that it can be written: a file is made beside it and removed."
     path = Path(path)
-    if path.suffix.lower() != ".png": raise _Fault(f"--out {path} must end in .png")
+    if path.suffix.lower() not in allowed: raise _Fault(f"--out {path} must end in {' or '.join(allowed)}")
     try:
         for target in (path, *map(path.with_suffix, suffixes)):
             if target.is_dir(): raise _Fault(f"--out {path}: {target} is a directory")
@@ -102,6 +102,8 @@ _stop = _options(_option("--epochs", int, 1, 10**9, "Stop after so many epochs. 
                  _option("--seconds", float, .001, 10**9, "Stop after this time."),
                  _option("--psnr", float, .001, 10**9, "Stop this near to the picture, in decibels."))
 _every = _option("--every", float, 0, 10**9, "Seconds between checkpoints.", default=5, show_default=True)
+_together = _options(_option("--processes", int, 1, 2**16, "Paint with so many; --process I --coordinator HOST:PORT."),
+                     click.option("--process", type=int, callback=_between(0, 2**16), hidden=True), click.option("--coordinator", hidden=True))
 _say = _options(click.option("--json", "as_json", is_flag=True, help="Print the result as one line of JSON."),
                 click.option("--quiet", is_flag=True, help="No progress."))
 
@@ -121,8 +123,9 @@ def _cli():
 @click.option("--checkpoint", metavar="DIR", help="Save as it goes; type it again to go on.")
 @_every
 @click.option("--board", is_flag=True, help="TensorBoard events in --checkpoint.")
+@_together
 @_say
-def _paint(image, size, epochs, seconds, psnr, seed, network, out, checkpoint, every, board, as_json, quiet):
+def _paint(image, size, epochs, seconds, psnr, seed, network, out, checkpoint, every, board, processes, process, coordinator, as_json, quiet):
     """Paint IMAGE (an astronaut if left out) with a network that learns it.
 
     \b
@@ -130,17 +133,20 @@ def _paint(image, size, epochs, seconds, psnr, seed, network, out, checkpoint, e
     cadl-flax paint photo.jpg --seconds 3600 --checkpoint photo/
     """
     began = time.perf_counter()
-    out = _output(out, _readable(image), checkpoint, suffixes=_BESIDE)
+    _readable(image)
+    out = Path(out) if process else _output(out, image, checkpoint, suffixes=_BESIDE)
     if board and not checkpoint: raise _Fault("--board needs --checkpoint, the folder to write to")
     asked = dict(size=size, epochs=epochs, seconds=seconds, psnr=psnr, seed=seed, network=network)
     picture = _picture(image, size)
-    with _folder(checkpoint) as folder:
+    first = _joined(processes, process, coordinator, quiet)
+    with _folder(checkpoint, first) as folder:
         start = _begun(folder, picture, asked) if folder else None
         import jax
         from cadl_flax.painting import paint_chunks
+        _check_same(folder, start)
         if start is None: chunks = paint_chunks(picture, network=network, n_epochs=epochs, seconds=seconds, target_psnr=psnr, key=jax.random.key(seed))
         else: chunks = paint_chunks(start) if start.progress < 1 else [start]
-        return _train(began, chunks, out, folder, dict(seconds=every, settings=asked, board=board), as_json, quiet)
+        return _train(began, chunks, out, folder, dict(seconds=every, settings=asked, board=board), as_json, quiet) if first else _follow(chunks)
 
 # %% ../nbs/14_command_line.ipynb #0b6349c1
 _BESIDE = (".gif", ".safetensors")
@@ -159,7 +165,9 @@ def _train(began, chunks, out, folder, kept, as_json, quiet):
                 _save_png(painting.render(), out)
                 looked = time.perf_counter()
     except KeyboardInterrupt: code = _INTERRUPTED
-    except (ImportError, ValueError) as error: raise _Fault(error) from None
+    except (ImportError, RuntimeError, ValueError) as error:
+        fault = _gone(error)
+        if not fault: raise error if isinstance(error, RuntimeError) else _Fault(error) from None
     except OSError as error: fault = _cannot(f"--checkpoint {folder} or --out {out} cannot be written" if folder else f"--out {out} cannot be written", error)
     if painting is None: raise fault or _Fault("interrupted before there was anything to save", _INTERRUPTED)
     try:
@@ -208,10 +216,11 @@ def _lines(paintings):
 
 # %% ../nbs/14_command_line.ipynb #6721b0d4
 @contextmanager
-def _folder(path):
-    "The folder for checkpoints, made if it is not there, and ours alone for a while."
+def _folder(path, first=True):
+    "The folder for checkpoints, made if it is not there, and ours alone for a while; of several processes, the first one's."
     if path is None: return (yield None)
     if path == "": raise _Fault("--checkpoint '' must name a folder")
+    if not first: return (yield Path(path))
     from cadl_flax.tracking import _locked
     try:
         folder = Path(path)
@@ -228,7 +237,7 @@ def _folder(path):
 def _begun(folder, picture, asked):
     "The painting that the folder holds, if it is what is asked for; `None` if it holds nothing."
     from cadl_flax.tracking import _checkpoints
-    if not _checkpoints(folder): return None
+    if not folder.is_dir() or not _checkpoints(folder): return None
     painting, settings = _loaded(folder)
     differ = [f"--{name} {settings.get(name)}, not {value}" for name, value in asked.items() if settings.get(name) != value]
     if not differ and (painting.image.shape != picture.shape or (painting.image != picture).any()): differ = ["another picture"]
@@ -249,14 +258,51 @@ def _loaded(path):
     except ValueError as error: raise _Fault(error) from None
     except OSError as error: raise _cannot(path, error) if error.strerror else _Fault(error) from None
 
+# %% ../nbs/14_command_line.ipynb #b4c7be88
+def _joined(processes, process, coordinator, quiet):
+    "Meet the other processes, if any are asked for; whether this is the first."
+    if processes is process is coordinator is None: return True
+    if coordinator and not re.fullmatch(r".+:\d{1,5}", coordinator): raise _Fault(f"--coordinator {coordinator} must be HOST:PORT")
+    if None not in (processes, process) and process >= processes: raise _Fault(f"--process {process} must be below --processes {processes}")
+    if not quiet: click.echo(f"process {'' if process is None else process} waits for the others at {coordinator or 'the place that the cluster says'}", err=True)
+    import jax
+    jax.config.update("jax_enable_preemption_service", False) # signals are ours
+    try: jax.distributed.initialize(coordinator, processes, process)
+    except (RuntimeError, ValueError) as error: raise _Fault(f"outside a cluster that JAX knows, --processes, --process and --coordinator are needed: {error}") from None
+    ours = os.dup(1) # for us alone: what libraries print goes where errors go
+    os.dup2(2, 1)
+    sys.stdout = open(ours, "w", errors="backslashreplace")
+    return jax.process_index() == 0
+
+def _check_same(path, start):
+    "Raise an error if the first process has found another painting to go on with."
+    from cadl_flax.painting import _agreed
+    epoch = start.run.epoch if start else 0
+    if epoch != (firsts := int(_agreed(epoch))): raise _Fault(f"{path} holds epoch {epoch} here and epoch {firsts} where the first process is: it must be one place for all")
+
+def _gone(error):
+    "The fault that one process has if another is gone; `None` if this one is alone."
+    import jax
+    return _Fault(f"a process is gone: type the same lines again to go on from what was saved ({str(error).splitlines()[0]})", _ENVIRONMENT) if jax.process_count() > 1 else None
+
+def _follow(chunks):
+    "Paint as one of the others, who write nothing; the exit code."
+    try:
+        with _patiently() as asked:
+            for _ in chunks:
+                if asked: return _INTERRUPTED
+    except (RuntimeError, ValueError) as error: raise _gone(error) from None
+    return 0
+
 # %% ../nbs/14_command_line.ipynb #844d069d
 @_cli.command("resume")
 @click.argument("painting")
 @_stop
 @click.option("--out", metavar="PATH", help="As PAINTING, if left out; .gif and .safetensors go beside.")
 @_every
+@_together
 @_say
-def _resume(painting, epochs, seconds, psnr, out, every, as_json, quiet):
+def _resume(painting, epochs, seconds, psnr, out, every, processes, process, coordinator, as_json, quiet):
     """Go on with PAINTING, a file that paint wrote or its --checkpoint.
 
     \b
@@ -267,19 +313,22 @@ def _resume(painting, epochs, seconds, psnr, out, every, as_json, quiet):
     path = Path(_readable(painting))
     folder = path if path.is_dir() else None
     if folder and not any(folder.glob("epoch-*.safetensors")): raise _Fault(f"{folder} holds no checkpoint")
-    out = _output(out or ("painting.png" if folder else path.with_suffix(".png")), suffixes=_BESIDE)
-    with _folder(folder):
+    out = Path(out or ("painting.png" if folder else path.with_suffix(".png")))
+    if not process: _output(out, suffixes=_BESIDE)
+    first = _joined(processes, process, coordinator, quiet)
+    with _folder(folder, first):
         from cadl_flax.painting import paint_chunks
         start, settings = _loaded(path)
+        _check_same(path, start)
         chunks = paint_chunks(start, n_epochs=epochs, seconds=seconds, target_psnr=psnr)
-        return _train(began, chunks, out, folder, dict(seconds=every, settings=settings), as_json, quiet)
+        return _train(began, chunks, out, folder, dict(seconds=every, settings=settings), as_json, quiet) if first else _follow(chunks)
 
 # %% ../nbs/14_command_line.ipynb #0abeafbb
 @_cli.command("render")
 @click.argument("painting")
-@_option("--size", int, 1, 2**14, "Longer side of the result.  [as painted]")
+@_option("--size", int, 1, 2**17, "Longer side of the result.  [as painted]")
 @click.option("--window", type=float, nargs=4, metavar="TOP LEFT BOTTOM RIGHT", help="A part, or more; the longer side is -1 to 1.")
-@click.option("--out", default="rendered.png", metavar="PATH", show_default=True, help="Where to write the picture.")
+@click.option("--out", default="rendered.png", metavar="PATH", show_default=True, help="Where to write the picture: .png, or .tif in tiles, for the largest.")
 @_say
 def _render(painting, size, window, out, as_json, quiet):
     """Paint PAINTING, a file that paint wrote or its --checkpoint, at any size.
@@ -290,18 +339,21 @@ def _render(painting, size, window, out, as_json, quiet):
     """
     began = time.perf_counter()
     _readable(painting)
-    out = _output(out, None if Path(painting).is_dir() else painting)
+    out = _output(out, None if Path(painting).is_dir() else painting, allowed=(".png", ".tif"))
     if window and not (-1e6 < window[0] < window[2] < 1e6 and -1e6 < window[1] < window[3] < 1e6):
         raise _Fault(f"--window {' '.join(map(str, window))} must be numbers, top above bottom and left before right")
     painted, _ = _loaded(painting)
     tall, wide = (window[2] - window[0], window[3] - window[1]) if window else painted.image.shape[:2]
     scale = (size or max(painted.image.shape[:2]))/max(tall, wide)
+    shape = max(1, round(tall*scale)), max(1, round(wide*scale))
+    if out.suffix.lower() == ".png" and max(shape) > 2**14: raise _Fault(f"--size {size} is more than the {2**14:,} pixels that are painted into a PNG: write to a .tif")
     from cadl_flax.painting import _save_png
-    try: _save_png(painted.render(max(1, round(tall*scale)), max(1, round(wide*scale)), window=window), out)
+    from cadl_flax.scaling import save_tiff
+    try: save_tiff(painted.run.model, out, *shape, window=window) if out.suffix.lower() == ".tif" else _save_png(painted.render(*shape, window=window), out)
     except ValueError as error: raise _Fault(error) from None
     except MemoryError: raise _Fault(f"--size {size} needs more memory than there is", _ENVIRONMENT) from None
     except OSError as error: raise _cannot(f"--out {out} cannot be written", error) from None
-    facts = dict(files=[str(out)], height=max(1, round(tall*scale)), width=max(1, round(wide*scale)), seconds=round(time.perf_counter() - began, 2))
+    facts = dict(files=[str(out)], height=shape[0], width=shape[1], seconds=round(time.perf_counter() - began, 2))
     _report(facts, as_json, f"{out}: {facts['height']} x {facts['width']} pixels, {facts['seconds']:.0f} s")
 
 # %% ../nbs/14_command_line.ipynb #f02ffce3
@@ -364,6 +416,13 @@ def main(
         _keep_programs()
         for stream in (sys.stdout, sys.stderr): stream.reconfigure(errors="backslashreplace") # names of files need not be text
         signal.signal(signal.SIGTERM, signal.default_int_handler) # as Ctrl-C
+    code = _answer(args)
+    if code and args is None and "jax" in sys.modules and sys.modules["jax"].distributed.is_initialized(): # JAX would wait for processes that may be gone
+        sys.stdout.flush()
+        os._exit(code)
+    return code
+
+def _answer(args):
     try: return _cli.main(args, prog_name="cadl-flax", standalone_mode=False) or 0
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.ctx.get_help())

@@ -13,6 +13,8 @@ from pathlib import Path
 import jax, jax.numpy as jnp, numpy as np
 from flax import nnx
 from jax import Array
+from jax.experimental import multihost_utils
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from PIL import Image
 from tqdm import tqdm
 from .features import FourierFeatures
@@ -188,21 +190,31 @@ def _paint(painting, x, y, settings, begin=None, key=None):
         settings |= dict(key=data_key)
     size = settings["batch_size"] or run.batch_size
     settings |= dict(n_batches=min(len(x)//size, max(1, 2**16//size)))
-    x, y = jnp.asarray(x), jnp.asarray(y)
+    x, y = _everywhere((x, y))
     moments = [m for m in np.geomspace(1, .01, plan.n_frames)[::-1] if m > progress] or [1.]
     while progress < 1:
         run = fit(run, x, y, n_epochs=1, learning_rate=plan.learning_rate*(.51 + .49*np.cos(np.pi*progress)), **settings)
         settings, loss = {}, float(np.asarray(run.losses).mean())
         if not np.isfinite(loss): raise ValueError(f"learning_rate={plan.learning_rate:g} is too large: the loss of epoch {run.epoch} is {loss}")
-        progress = min(1., max((run.epoch - plan.first)/plan.n_epochs, (time.perf_counter() - began)/plan.seconds if plan.seconds else 0))
+        progress = _agreed(min(1., max((run.epoch - plan.first)/plan.n_epochs, (time.perf_counter() - began)/plan.seconds if plan.seconds else 0)))
         painting = replace(painting, run=run, progress=progress, losses=[*painting.losses, loss])
         near = run.loss is not mse or loss < 10**(-.1*plan.target_psnr + .1) or run.epoch % 10 == 0 if plan.target_psnr else False
-        if near and painting.psnr >= plan.target_psnr: progress = 1.
+        if near and _agreed(painting.psnr >= plan.target_psnr): progress = 1.
         if progress >= moments[0]:
             painting = replace(painting, frames=[*painting.frames, _frame(run.model, painting.image)])
             moments = [m for m in moments if m > progress] or moments[-1:]
         painting = replace(painting, progress=progress)
         yield painting
+
+def _everywhere(arrays):
+    "The same arrays with a copy on every device, if there are several: page 13 says what `fit` makes of that."
+    if jax.device_count() == 1: return jax.tree.map(jnp.asarray, arrays)
+    return jax.device_put(arrays, NamedSharding(Mesh(jax.devices(), ("batch",)), PartitionSpec()))
+
+def _agreed(number):
+    "The word of the first process, where several paint: their clocks differ, and all must do the same."
+    if jax.process_count() == 1: return number
+    return np.asarray(multihost_utils.broadcast_one_to_all(np.float64(number).reshape(1).view(np.uint32))).view(np.float64)[0]
 
 # %% ../nbs/08_painting.ipynb #07d35273
 def paint(

@@ -98,12 +98,15 @@ def coordinates(
 def _places(index, h, w, window):
     "Positions `(len(index), 2)` of the pixels numbered row by row."
     if h < 1 or w < 1: raise ValueError(f"h={h} and w={w} must be at least 1 pixel")
+    return _positions(*np.divmod(index, w), h, w, window)
+
+def _positions(row, col, h, w, window=None):
+    "Positions `(..., 2)` of the pixels in the rows `row` and columns `col`."
     top, left, bottom, right = window or (-h/max(h, w), -w/max(h, w), h/max(h, w), w/max(h, w))
     if not (-np.inf < top < bottom < np.inf and -np.inf < left < right < np.inf):
         raise ValueError(f"window={tuple(window)} must be (top, left, bottom, right), top above bottom and left before right")
-    def along(i, n, start, stop): return ((2*i + 1)*(stop - start)/n + 2*start) / 2
-    row, col = np.divmod(index, w)
-    return np.stack([along(row, h, top, bottom), along(col, w, left, right)], axis=-1).astype(np.float32)
+    def along(i, n, start, stop): return (((2*i + 1)*(stop - start)/n + 2*start) / 2).astype(np.float32)
+    return np.stack(np.broadcast_arrays(along(row, h, top, bottom), along(col, w, left, right)), axis=-1)
 
 # %% ../nbs/00_pictures.ipynb #f705c9c4
 def pixels(
@@ -135,18 +138,34 @@ def render(
     tile:int=2**16, # pixels asked for at a time: more is faster, and takes more memory
 )->np.ndarray: # `(h, w, channels)` float32 in [0, 1]
     "Paint a picture by asking `model` for the colour at the centre of every pixel."
-    if not callable(model): raise TypeError(f"model is a {type(model).__name__}, expected a function or a Flax module")
     if tile < 1: raise ValueError(f"tile={tile} must be at least 1 pixel")
+    n, out = h*w, None
+    tile = min(tile, max(n, 1))
+    colours = _painter(model, lambda numbers: _places(numbers, h, w, window))
+    for start in range(0, max(n, 1), tile): # the last tile is filled up with copies of the last place, so that all tiles have one size and one program
+        found = colours(np.minimum(np.arange(start, start + tile), n - 1))
+        if out is None: out = np.empty((n, found.shape[-1]), np.float32)
+        out[start:start+tile] = found[:n-start]
+    return out.reshape(h, w, -1)
+
+def _painter(model, places):
+    "The function from pixel numbers `(n,)`, always as many, to their colours `(n, channels)`. A model that lies on several devices (page 13) shares them out."
+    if not callable(model): raise TypeError(f"model is a {type(model).__name__}, expected a function or a Flax module")
     if jax.tree_util.treedef_is_leaf(jax.tree.structure(model)): model = jax.tree_util.Partial(model)
-    call, n, tile = jax.jit(_call), h*w, min(tile, max(h*w, 1))
-    def colours(start): # the last tile is filled up with copies of the last place, so that all tiles have one size and one program
-        return np.asarray(call(model, _places(np.minimum(np.arange(start, start + tile), n - 1), h, w, window)))
-    first = colours(0)
-    if first.ndim != 2 or len(first) != tile: raise ValueError(f"model returns shape {first.shape} for {tile} places, expected ({tile}, channels)")
-    out = np.empty((n, first.shape[-1]), np.float32)
-    for start in range(0, n, tile): out[start:start+tile] = (first if start == 0 else colours(start))[:n-start]
-    if np.isnan(out).any(): raise ValueError("model returns NaN, which is no colour: has its training diverged?")
-    return np.clip(out, 0, 1, out=out).reshape(h, w, -1)
+    spread = next((leaf.sharding for leaf in jax.tree.leaves(model) if isinstance(getattr(leaf, "sharding", None), jax.sharding.NamedSharding)), None)
+    call, devices = jax.jit(_call), 1
+    if spread:
+        at_hand = spread.mesh.devices.ravel() if spread.is_fully_addressable else jax.local_devices() # other processes need not paint along
+        mesh, devices = jax.sharding.Mesh(at_hand, ("batch",)), len(at_hand)
+        if not spread.is_fully_addressable: model = jax.device_put(jax.tree.map(np.asarray, model), jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec()))
+        spread = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("batch"))
+    def colours(numbers):
+        n = len(numbers)
+        found = np.asarray(call(model, jax.device_put(np.pad(places(numbers), ((0, -n % devices), (0, 0))), spread)))
+        if found.ndim != 2 or len(found) != n + -n % devices: raise ValueError(f"model returns shape {found.shape} for {n + -n % devices} places, expected ({n + -n % devices}, channels)")
+        if np.isnan(found).any(): raise ValueError("model returns NaN, which is no colour: has its training diverged?")
+        return np.clip(found[:n], 0, 1)
+    return colours
 
 def _call(model, x):
     with jax.default_matmul_precision("float32"): return model(x)

@@ -12,6 +12,7 @@ from functools import partial
 import jax, jax.numpy as jnp, optax
 from flax import nnx
 from jax import Array
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from .regression import mse
 from .splits import _check_key
 
@@ -30,8 +31,7 @@ def minibatches(
 )->Array: # row numbers, `(n_batches, batch_size)` int32
     "Draw the row numbers of the mini-batches of one epoch: no row twice."
     n_batches = _count_batches(n, batch_size, n_batches)
-    rows = jax.random.permutation(key, n)[:n_batches*batch_size] if n < 1000 else _shuffled(key, jnp.arange(n_batches*batch_size), n)
-    return rows.astype(jnp.int32).reshape(n_batches, batch_size)
+    return _shuffled(key, jnp.arange(n_batches*batch_size), n).astype(jnp.int32).reshape(n_batches, batch_size)
 
 def _count_batches(n, batch_size, n_batches):
     "How many mini-batches an epoch has, if it can be drawn."
@@ -44,6 +44,7 @@ def _count_batches(n, batch_size, n_batches):
 
 def _shuffled(key, numbers, n):
     "Where a random permutation of the numbers below `n` takes some of them."
+    if n < 1000: return jax.random.permutation(key, n)[numbers]
     root = math.isqrt(n)
     a = min(range(root - root//8, root + 1), key=lambda a: -n % a) # as little as possible falls outside
     b = -(-n//a)
@@ -86,14 +87,24 @@ def train_step(
     return TrainState(optax.apply_updates(state.model, updates), opt_state), value
 
 # %% ../nbs/04_minibatches.ipynb #4ebaf5da
-@partial(jax.jit, static_argnames=("loss", "optimizer", "batch_size", "n_batches", "n_epochs", "observe"))
-def _epochs(state, x, y, key, first, *, loss, optimizer, batch_size, n_batches, n_epochs, observe):
+@partial(jax.jit, static_argnames=("loss", "optimizer", "batch_size", "n_batches", "n_epochs", "observe", "mesh"))
+def _epochs(state, x, y, key, first, *, loss, optimizer, batch_size, n_batches, n_epochs, observe, mesh=None):
+    def shared(tree, *axes): return jax.lax.with_sharding_constraint(tree, NamedSharding(mesh, PartitionSpec(*axes))) if mesh else tree
+    x, y = shared((x, y)) # a copy for every device
     def step(state, rows): return train_step(state, x[rows], y[rows], loss, optimizer)
     def epoch(state, e):
-        state, losses = jax.lax.scan(step, state, minibatches(jax.random.fold_in(key, e), len(x), batch_size, n_batches=n_batches))
-        return state, (losses, observe(state.model) if observe else None)
+        rows = minibatches(jax.random.fold_in(key, e), len(x), batch_size, n_batches=n_batches)
+        state, losses = jax.lax.scan(step, state, shared(rows, None, mesh and mesh.axis_names)) # of each batch a part
+        return shared(state), (losses, observe(state.model) if observe else None)
     state, (losses, observed) = jax.lax.scan(epoch, state, first + jnp.arange(n_epochs))
-    return state, losses, observed
+    return shared((state, losses, observed))
+
+def _placed(x, y):
+    "The data, and the devices that it lies on if they are several."
+    def spread(v): return isinstance(v, jax.Array) and not isinstance(v, jax.core.Tracer) and isinstance(v.sharding, NamedSharding) and v.sharding.mesh.size > 1
+    if not spread(x): return x, y, None
+    mesh = Mesh(x.sharding.mesh.devices, x.sharding.mesh.axis_names) # its axes left to the compiler, whatever they were
+    return *(jax.device_put(v, NamedSharding(mesh, v.sharding.spec)) if spread(v) else v for v in (x, y)), mesh
 
 # %% ../nbs/04_minibatches.ipynb #46beb161
 def _make_adam(learning_rate, b1=.9, b2=.999, eps=1e-8):
@@ -210,8 +221,9 @@ def fit(
     x, y = jnp.asarray(x, jnp.float32), jnp.asarray(y, jnp.float32)
     run = _begin(start, x, y, key, loss, learning_rate, optimizer, batch_size, n_batches)
     _check_counts(n_epochs=n_epochs)
-    state, losses, observed = _epochs(run.state, x, y, run.key, run.epoch, loss=run.loss, optimizer=run.optimizer,
-                                      batch_size=run.batch_size, n_batches=run.n_batches, n_epochs=n_epochs, observe=observe)
+    x, y, mesh = _placed(x, y)
+    state, losses, observed = _epochs(run.state, x, y, run.key, run.epoch, loss=run.loss, optimizer=run.optimizer, batch_size=run.batch_size,
+                                      n_batches=run.n_batches, n_epochs=n_epochs, observe=observe, mesh=mesh)
     return replace(run, state=state, losses=losses, observed=observed, epoch=run.epoch + n_epochs)
 
 # %% ../nbs/04_minibatches.ipynb #45a470f2

@@ -12,12 +12,12 @@ from queue import SimpleQueue
 
 ROOT = Path(__file__).resolve().parents[1]
 
-TESTS = {"00": ["pictures"], "04": ["training"], "05": ["encodings"], "07": ["training", "encodings"], "08": ["painting"], "09": ["gallery"], "10": ["encodings"], "11": ["tracking"], "12": ["inpainting"], "14": ["hostile", "cli"]}
+TESTS = {"00": ["pictures"], "04": ["training"], "05": ["encodings"], "07": ["training", "encodings"], "08": ["painting"], "09": ["gallery"], "10": ["encodings"], "11": ["tracking"], "12": ["inpainting"], "13": ["scaling"], "14": ["hostile", "cli"]}
 
 FAULTS = [ # page, what is there, what is put in its place
-    ("00", "return ((2*i + 1)*(stop - start)/n + 2*start) / 2", "return ((2*i)*(stop - start)/n + 2*start) / 2"),
-    ("00", "row, col = np.divmod(index, w)", "row, col = np.divmod(index, h)"),
-    ("00", "np.stack([along(row, h, top, bottom), along(col, w, left, right)], axis=-1)", "np.stack([along(col, w, left, right), along(row, h, top, bottom)], axis=-1)"),
+    ("00", "return (((2*i + 1)*(stop - start)/n + 2*start) / 2)", "return (((2*i)*(stop - start)/n + 2*start) / 2)"),
+    ("00", "*np.divmod(index, w), h, w", "*np.divmod(index, h), h, w"),
+    ("00", "np.broadcast_arrays(along(row, h, top, bottom), along(col, w, left, right))", "np.broadcast_arrays(along(col, w, left, right), along(row, h, top, bottom))"),
     ("00", "anti_aliasing=True", "anti_aliasing=False"),
     ("00", "np.minimum(np.arange(start, start + tile), n - 1)", "np.minimum(np.arange(start, start + tile), n - 2)"),
     ("00", "if scale >= 1: return image", "if scale > 2: return image"),
@@ -33,10 +33,10 @@ FAULTS = [ # page, what is there, what is put in its place
     ("03", "math.ceil(len(arrays[0])*test_size)", "math.floor(len(arrays[0])*test_size)"),
     ("03", "order = jax.random.permutation(_check_key(key), n)", "order = jnp.arange(n) + 0*jax.random.permutation(_check_key(key), n)"),
     ("04", "jax.random.bits(key, (8, 2), jnp.uint32)", "jax.random.bits(key, (1, 2), jnp.uint32)"),
-    ("04", "return l*b + r", "return l*a + r"),
-    ("04", "(numbers >= n).any()", "(numbers > n).any()"),
+    ("04", "l*b + r, numbers)", "l*a + r, numbers)"),
+    ("04", "(state[0] >= n).any()", "(state[0] > n).any()"),
     ("04", "root - root//8, root + 1", "1, root + 1"),
-    ("04", "jax.random.permutation(key, n)[:n_batches*batch_size]", "jax.random.choice(key, n, (n_batches*batch_size,))"),
+    ("04", "jax.random.permutation(key, n)[numbers]", "jax.random.choice(key, n, numbers.shape)"),
     ("04", "eps*late", "eps"),
     ("04", "(1 - b2)*g*g", "(1 - b2)*g"),
     ("04", "learning_rate*late/(1 - b1**count)", "learning_rate*late"),
@@ -61,7 +61,7 @@ FAULTS = [ # page, what is there, what is put in its place
     ("08", "max((run.epoch - plan.first)/plan.n_epochs", "max(run.epoch/plan.n_epochs"),
     ("08", "losses=[*painting.losses, loss]", "losses=[loss]"),
     ("08", "if w is None: w = max(1, round(h*width/height))", "if w is None: w = max(1, round(h*height/width))"),
-    ("08", "painting.psnr >= plan.target_psnr: progress = 1.", "painting.psnr <= plan.target_psnr: progress = 1."),
+    ("08", "painting.psnr >= plan.target_psnr): progress = 1.", "painting.psnr <= plan.target_psnr): progress = 1."),
     ("08", "net_key, data_key = jax.random.split(key)", "net_key, data_key = jax.random.split(jax.random.key(0))"),
     ("08", "return picture[..., 0] if self.image.ndim == 2 else picture", "return picture"),
     ("09", "itertools.product(*axes.values())", "itertools.product(*reversed(axes.values()))"),
@@ -83,6 +83,16 @@ FAULTS = [ # page, what is there, what is put in its place
     ("12", "-(rows[:, np.flatnonzero(~unknown)] @ flat[~unknown])", "rows[:, np.flatnonzero(~unknown)] @ flat[~unknown]"),
     ("12", "np.rint(filled)", "np.floor(filled)"),
     ("12", "else np.moveaxis(out, channel_axis, -1)\n    view[mask]", "else np.moveaxis(out.copy(), channel_axis, -1)\n    view[mask]"),
+    ("04", "shared(rows, None, mesh and mesh.axis_names)", "shared(rows)"),
+    ("08", "progress = _agreed(min(", "progress = (min("),
+    ("13", "turn*n_windows + jax.numpy.arange(n_windows)", "jax.numpy.arange(n_windows)"),
+    ("13", "axis=1)*size + shift)", "axis=1)*size)"),
+    ("13", "jax.random.fold_in(key, around)", "jax.random.fold_in(key, 0)"),
+    ("13", "slice(0, start + size - n)", "slice(0, size)"),
+    ("13", "some = corners[first//size**2:", "some = corners[0*first:"),
+    ("13", "rows(held[0][0], held[-1][1])", "rows(0, n)"),
+    ("13", "np.minimum(left + np.arange(tile), w - 1)", "(left + np.arange(tile)) % w"),
+    ("13", "[:, None]*w + np.minimum", "[:, None]*h + np.minimum"),
     ("14", "if error.errno in names and", "if error.errno not in names and"),
     ("14", "missing = picture[..., :3], picture[..., 3] < 128", "missing = picture[..., :3], picture[..., 3] >= 128"),
     ("14", "or (painting.image != picture).any()", "or (painting.image == picture).any()"),

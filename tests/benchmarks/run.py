@@ -1,6 +1,6 @@
 """Measure this library beside what people would use instead, the same work in one run, ours and theirs in turn. On a quiet machine, from the project's folder:
 
-    python tests/benchmarks/run.py                     all works, three rounds, an hour and a half; writes nbs/data/benchmarks/DATE.json
+    python tests/benchmarks/run.py                     all works, three rounds, nearly two hours; writes nbs/data/benchmarks/DATE.json
     python tests/benchmarks/run.py lecture --rounds 1  one of them
 
 Every program is a script in `peers`. What it needs besides this project stands at its top (PEP 723) and goes into a virtual environment of its own, in the
@@ -108,7 +108,18 @@ def size(folder: Path, rounds: int) -> dict:
     return in_turn({str(side): ("size_ours", side) for side in (128, 256, 512, 1024, 2048)}, rounds)
 
 
-WORKS = {work.__name__: work for work in (lecture, tried, reach, memorise, inpainting, start, size)}
+def scaling(folder: Path, rounds: int) -> dict:
+    "A step by one process and shared by two, each with one thread, and how long two take to add up what both have."
+    steps = {f"width {width}, batch {batch}, processes {processes}": ("scaling", "step", width, batch, processes) for width in (64, 256) for batch in (1024, 4096, 16384) for processes in (1, 2)}
+    return in_turn({**steps, **{f"{numbers} numbers in {pieces}": ("scaling", "sum", numbers, pieces, 2) for numbers, pieces in ((1100, 1), (1100, 11), (110_000, 1), (1_100_000, 1))}}, rounds)
+
+
+def gigapixel(folder: Path, rounds: int) -> dict:
+    "A picture of a gigapixel on the disk beside one of a megapixel in memory; eight gigabytes of disk."
+    return in_turn({"gigapixel": ("gigapixel", 2**15, folder)}, rounds)
+
+
+WORKS = {work.__name__: work for work in (lecture, tried, reach, memorise, inpainting, start, size, scaling, gigapixel)}
 
 
 def machine() -> dict:
