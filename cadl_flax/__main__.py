@@ -4,7 +4,7 @@
 
 # %% ../nbs/14_command_line.ipynb #a7822933
 from __future__ import annotations
-import errno, json, os, re, signal, sys, time, warnings
+import errno, hashlib, json, os, re, signal, sys, time, warnings
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -143,7 +143,7 @@ def _paint(image, size, epochs, seconds, psnr, seed, network, out, checkpoint, e
         start = _begun(folder, picture, asked) if folder else None
         import jax
         from cadl_flax.painting import paint_chunks
-        _check_same(folder, start)
+        _check_same(folder, start, picture, asked)
         if start is None: chunks = paint_chunks(picture, network=network, n_epochs=epochs, seconds=seconds, target_psnr=psnr, key=jax.random.key(seed))
         else: chunks = paint_chunks(start) if start.progress < 1 else [start]
         return _train(began, chunks, out, folder, dict(seconds=every, settings=asked, board=board), as_json, quiet) if first else _follow(chunks)
@@ -274,11 +274,16 @@ def _joined(processes, process, coordinator, quiet):
     sys.stdout = open(ours, "w", errors="backslashreplace")
     return jax.process_index() == 0
 
-def _check_same(path, start):
-    "Raise an error if the first process has found another painting to go on with."
-    from cadl_flax.painting import _agreed
-    epoch = start.run.epoch if start else 0
-    if epoch != (firsts := int(_agreed(epoch))): raise _Fault(f"{path} holds epoch {epoch} here and epoch {firsts} where the first process is: it must be one place for all")
+def _check_same(path, start, picture, asked):
+    "Raise an error, in all processes, if they have not the same picture, options, and painting to go on with."
+    import jax
+    if jax.process_count() == 1: return
+    import numpy as np
+    from jax.experimental.multihost_utils import process_allgather
+    mark = np.frombuffer(hashlib.sha256(repr((picture.shape, asked)).encode() + picture.tobytes()).digest(), np.uint32)
+    epochs, *marks = process_allgather(np.array([start.run.epoch if start else 0, *mark], np.uint32)).T
+    if any(len(set(m)) > 1 for m in np.array(marks).tolist()): raise _Fault("the picture or an option is not the same for all processes: type the same line everywhere, but for --process")
+    if len(set(epochs.tolist())) > 1: raise _Fault(f"{path} is not the same place for all processes: it holds the epochs {', '.join(map(str, epochs))}")
 
 def _gone(error):
     "The fault that one process has if another is gone; `None` if this one is alone."
@@ -319,7 +324,7 @@ def _resume(painting, epochs, seconds, psnr, out, every, processes, process, coo
     with _folder(folder, first):
         from cadl_flax.painting import paint_chunks
         start, settings = _loaded(path)
-        _check_same(path, start)
+        _check_same(path, start, start.image, (epochs, seconds, psnr))
         chunks = paint_chunks(start, n_epochs=epochs, seconds=seconds, target_psnr=psnr)
         return _train(began, chunks, out, folder, dict(seconds=every, settings=settings), as_json, quiet) if first else _follow(chunks)
 
