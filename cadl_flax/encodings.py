@@ -44,8 +44,9 @@ class HashGrid(nnx.Module):
         finer = np.geomspace(finest, coarsest, n_levels) if coarsest else finest/2.**np.arange(n_levels)
         self.resolutions = tuple(tuple(max(1, int(np.ceil(round(cells*e, 6)))) for e in extent) for cells in np.maximum(1, finer[::-1].round()))
         self.in_features, self.out_features, self.order, self.extent = in_features, n_levels*n_features, order, extent
-        def table(nodes): return jax.random.uniform(rngs.params(), (min(nodes, table_size), n_features), jnp.float32, -1e-4, 1e-4)
-        self.tables = nnx.List([nnx.Param(table(math.prod(cells + order for cells in level))) for level in self.resolutions])
+        ends = np.cumsum([min(math.prod(cells + order for cells in level), table_size) for level in self.resolutions])
+        features = jax.random.uniform(rngs.params(), (int(ends[-1]), n_features), jnp.float32, -1e-4, 1e-4) # one draw for all levels is a smaller program than one each
+        self.tables = nnx.List([nnx.Param(table) for table in jnp.split(features, ends[:-1])])
     def __call__(self, x:Array)->Array:
         if x.ndim != 2 or x.shape[1] != self.in_features: raise ValueError(f"x has shape {x.shape}, expected (n, {self.in_features})")
         x = (jnp.clip(x/np.array(self.extent, np.float32), -1, 1) + 1)/2 # 0 to 1 along each axis

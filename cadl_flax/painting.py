@@ -208,8 +208,7 @@ def _paint(painting, x, y, settings, begin=None, key=None):
 
 def _everywhere(arrays):
     "The same arrays with a copy on every device, if there are several: page 13 says what `fit` makes of that."
-    if jax.device_count() == 1: return jax.tree.map(jnp.asarray, arrays)
-    return jax.device_put(arrays, NamedSharding(Mesh(jax.devices(), ("batch",)), PartitionSpec()))
+    return jax.device_put(arrays, NamedSharding(Mesh(jax.devices(), ("batch",)), PartitionSpec()) if jax.device_count() > 1 else None)
 
 def _agreed(number):
     "The word of the first process, where several paint: their clocks differ, and all must do the same."

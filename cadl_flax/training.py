@@ -173,7 +173,7 @@ def _check_counts(**counts):
 
 # %% ../nbs/04_minibatches.ipynb #96062aa0
 @partial(jax.jit, static_argnames="optimizer")
-def _remember(model, optimizer): return optimizer.init(model)
+def _remember(model, optimizer): return optimizer.init(model), jnp.zeros((0, 0)) # no losses so far
 
 def _begin(start, x, y, key=None, loss=None, learning_rate=None, optimizer=None, batch_size=None, n_batches=None):
     "The `Run` that a call of `fit` starts from: settings resolved and checked, nothing trained."
@@ -190,7 +190,8 @@ def _begin(start, x, y, key=None, loss=None, learning_rate=None, optimizer=None,
             raise TypeError(f"start is a {type(start).__name__}, expected a Flax module with parameters, or a Run")
         if key is None: raise TypeError("key is missing: pass key=jax.random.key(0), or another number")
         optimizer = optimizer or _adam
-        run = Run(TrainState(start, _remember(start, optimizer)), jnp.zeros((0, 0)), key, None, 0, loss or mse, optimizer, 64 if batch_size is None else batch_size, n_batches)
+        opt_state, losses = _remember(start, optimizer)
+        run = Run(TrainState(start, opt_state), losses, key, None, 0, loss or mse, optimizer, 64 if batch_size is None else batch_size, n_batches)
     if learning_rate is not None:
         if run.optimizer is not _adam: raise ValueError(f"learning_rate={learning_rate} has no effect on the optimizer given, which has its own")
         if not is_traced(learning_rate) and not 0 < learning_rate < float("inf"): raise ValueError(f"learning_rate={learning_rate} must be a positive number")
