@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-import jax, jax.numpy as jnp, numpy as np
+import jax, numpy as np
 from flax import nnx
 from jax import Array
 from jax.experimental import multihost_utils
