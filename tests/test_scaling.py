@@ -228,7 +228,7 @@ def test_two_processes_paint_what_one_paints(unbroken):
     assert psnr(ours.render(), theirs.render()) > 35
 
 
-@pytest.mark.parametrize("who", [0, 1])
+@pytest.mark.parametrize("who", [pytest.param(0, marks=pytest.mark.slow), 1])
 def test_one_of_two_is_killed_and_both_are_started_again(unbroken, who):
     folder, kept = unbroken[0].parent/f"killed{who}", ("--checkpoint", "kept", "--every", "0", "--quiet")
     processes = together(folder, *kept)
