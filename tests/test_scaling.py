@@ -286,6 +286,32 @@ def test_two_processes_read_a_half_each_and_learn_the_same(tmp_path):
     assert sum(halves) == whole and max(halves) < .6*whole
 
 
+CLOCKS = """
+import sys, time
+from types import SimpleNamespace
+import jax
+from skimage import data
+from cadl_flax import painting
+from cadl_flax.pictures import shrink
+which, port = map(int, sys.argv[1:])
+jax.distributed.initialize(f"127.0.0.1:{port}", 2, which)
+painting.time = SimpleNamespace(perf_counter=lambda: (1 + 9*which)*time.perf_counter())
+assert painting._agreed(which + .3) == .3
+painted = painting.paint(shrink(data.astronaut(), 24), seconds=3, n_frames=2)
+print(painted.run.epoch, painted.psnr)
+"""
+
+
+def test_the_first_clock_counts(tmp_path):
+    "One process has a clock that runs ten times faster."
+    (tmp_path/"program.py").write_text(CLOCKS)
+    port = free_port()
+    processes = [subprocess.Popen([sys.executable, "program.py", str(i), str(port)], cwd=tmp_path, env={**os.environ, "JAX_PLATFORMS": "cpu"}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for i in (0, 1)]
+    codes, said = ended(processes)
+    assert codes == [0, 0], said
+    assert len({words.splitlines()[-1] for words, _ in said}) == 1, said
+
+
 @pytest.mark.parametrize("args, words", [
     (["--processes", "2", "--process", "2", "--coordinator", "127.0.0.1:1"], "--process 2 must be below --processes 2"),
     (["--processes", "2", "--process", "1", "--coordinator", "here"], "--coordinator here must be HOST:PORT"),

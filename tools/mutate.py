@@ -91,7 +91,6 @@ FAULTS = [ # page, what is there, what is put in its place
     ("13", "slice(0, start + size - n)", "slice(0, size)"),
     ("13", "some = corners[first//size**2:", "some = corners[0*first:"),
     ("13", "rows(held[0][0], held[-1][1])", "rows(0, n)"),
-    ("13", "np.minimum(left + np.arange(tile), w - 1)", "(left + np.arange(tile)) % w"),
     ("13", "[:, None]*w + np.minimum", "[:, None]*h + np.minimum"),
     ("14", "if error.errno in names and", "if error.errno not in names and"),
     ("14", "missing = picture[..., :3], picture[..., 3] < 128", "missing = picture[..., :3], picture[..., 3] >= 128"),
