@@ -135,7 +135,7 @@ def render(
     w:int,          # columns of the result
     *,              # keyword-only from here
     window:Sequence[float]|None=None, # `(top, left, bottom, right)` as in `coordinates`
-    tile:int=2**16, # pixels asked for at a time: more is faster, and takes more memory
+    tile:int=2**14, # pixels asked for at a time: with fewer more calls, with more the layers of a network no longer fit into a processor's cache
 )->np.ndarray: # `(h, w, channels)` float32 in [0, 1]
     "Paint a picture by asking `model` for the colour at the centre of every pixel."
     if tile < 1: raise ValueError(f"tile={tile} must be at least 1 pixel")

@@ -90,7 +90,7 @@ def save_tiff(
     w:int,          # columns of the picture
     *,              # keyword-only from here
     window:Sequence[float]|None=None, # `(top, left, bottom, right)` as in `coordinates`
-    tile:int=256,   # rows and columns of a tile, pixels, a multiple of 16
+    tile:int=128,   # rows and columns of a tile, pixels, a multiple of 16
     dtype:type=np.uint8, # or `np.uint16`
 )->None:
     "Paint a picture of any size into a tiled TIFF, a tile at a time: the same as `render`, in the memory of a few tiles. Written aside first and then renamed."
