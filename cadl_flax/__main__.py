@@ -281,14 +281,15 @@ def _check_same(path, start, picture, asked):
     import numpy as np
     from jax.experimental.multihost_utils import process_allgather
     mark = np.frombuffer(hashlib.sha256(repr((picture.shape, asked)).encode() + picture.tobytes()).digest(), np.uint32)
-    epochs, *marks = process_allgather(np.array([start.run.epoch if start else 0, *mark], np.uint32)).T
-    if any(len(set(m)) > 1 for m in np.array(marks).tolist()): raise _Fault("the picture or an option is not the same for all processes: type the same line everywhere, but for --process")
-    if len(set(epochs.tolist())) > 1: raise _Fault(f"{path} is not the same place for all processes: it holds the epochs {', '.join(map(str, epochs))}")
+    found = process_allgather(np.array([start.run.epoch if start else 0, *mark], np.uint32))
+    if (found[:, 1:] != mark).any(): raise _Fault("the picture or an option is not the same for all processes: type the same line everywhere, but for --process")
+    if (found[:, 0] != found[0, 0]).any(): raise _Fault(f"{path} is not the same place for all processes: it holds the epochs {', '.join(map(str, found[:, 0]))}")
 
 def _gone(error):
-    "The fault that one process has if another is gone; `None` if this one is alone."
+    "The fault that one process has if another is gone; `None` if the error is another one."
     import jax
-    return _Fault(f"a process is gone: type the same lines again to go on from what was saved ({str(error).splitlines()[0]})", _ENVIRONMENT) if jax.process_count() > 1 else None
+    if jax.process_count() == 1 or not re.match("[A-Z_]+: ", str(error)): return None # JAX's own begin with a code such as UNKNOWN
+    return _Fault(f"a process is gone: type the same lines again to go on from what was saved ({str(error).splitlines()[0]})", _ENVIRONMENT)
 
 def _follow(chunks):
     "Paint as one of the others, who write nothing; the exit code."
@@ -296,7 +297,7 @@ def _follow(chunks):
         with _patiently() as asked:
             for _ in chunks:
                 if asked: return _INTERRUPTED
-    except (RuntimeError, ValueError) as error: raise _gone(error) from None
+    except (RuntimeError, ValueError) as error: raise _gone(error) or (error if isinstance(error, RuntimeError) else _Fault(error)) from None
     return 0
 
 # %% ../nbs/14_command_line.ipynb #844d069d

@@ -161,8 +161,9 @@ def _painter(model, places):
         spread = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("batch"))
     def colours(numbers):
         n = len(numbers)
-        found = np.asarray(call(model, jax.device_put(np.pad(places(numbers), ((0, -n % devices), (0, 0))), spread)))
-        if found.ndim != 2 or len(found) != n + -n % devices: raise ValueError(f"model returns shape {found.shape} for {n + -n % devices} places, expected ({n + -n % devices}, channels)")
+        whole = n + -n % devices # as many for each device
+        found = np.asarray(call(model, jax.device_put(places(np.resize(numbers, whole)), spread)))
+        if found.ndim != 2 or len(found) != whole: raise ValueError(f"model returns shape {found.shape} for {whole} places, expected ({whole}, channels)")
         if np.isnan(found).any(): raise ValueError("model returns NaN, which is no colour: has its training diverged?")
         return np.clip(found[:n], 0, 1)
     return colours

@@ -12,6 +12,7 @@ from functools import partial
 import jax, numpy as np, skimage, tifffile
 from jax import Array
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from .painting import _everywhere
 from .pictures import _checked, _painter, _places, _positions, _to_dtype, _write_aside
 from .splits import _check_key
 from .training import _check_counts, _shuffled
@@ -31,11 +32,13 @@ def windows(
     "Read as much of a large image as one epoch sees, then the next. Every window is read once before any is read twice, and every pixel is as likely as every other."
     key = _check_key(key)
     _check_counts(size=size, n_windows=n_windows)
+    if not isinstance(epoch, (int, np.integer)): raise TypeError(f"epoch={epoch!r} is a {type(epoch).__name__}, expected a whole number")
     if epoch < 0: raise ValueError(f"epoch={epoch} must be 0 or more")
     if len(getattr(image, "shape", ())) not in (2, 3): raise TypeError(f"image is a {type(image).__name__} of shape {getattr(image, 'shape', None)}, expected (h, w) or (h, w, channels)")
     h, w = image.shape[:2]
     if size > min(h, w): raise ValueError(f"size={size} must be at most {min(h, w)}, the shorter side of the image")
-    if n_windows > (h//size)*(w//size): raise ValueError(f"n_windows={n_windows} must be at most {(h//size)*(w//size)}, as many as fit into {h} x {w} pixels with size={size}")
+    if n_windows > (fit_in := (h//size)*(w//size)): raise ValueError(f"n_windows={n_windows} must be at most {fit_in}, as many as fit into {h} x {w} pixels with size={size}")
+    if fit_in >= 2**31: raise ValueError(f"size={size} makes {fit_in} windows of {h} x {w} pixels, more than 32-bit numbers can tell apart: choose larger ones")
     def epochs(epoch):
         soon = _corners(key, epoch, h, w, size, n_windows)
         while True:
@@ -77,7 +80,7 @@ def _rows(image, corners, size, first, last):
 # %% ../nbs/13_scaling.ipynb #101ecce3
 def _fed(rows, n):
     "The table `rows(0, n)`, of which each process makes what its devices hold."
-    if jax.device_count() == 1 or n % jax.device_count(): return rows(0, n)
+    if jax.device_count() == 1 or n % jax.device_count(): return _everywhere(rows(0, n)) # no equal shares: everyone reads it all
     spread = NamedSharding(Mesh(jax.devices(), ("batch",)), PartitionSpec("batch"))
     held = sorted(index[0].indices(n)[:2] for index in spread.addressable_devices_indices_map((n,)).values())
     return tuple(jax.make_array_from_process_local_data(spread, part, (n, part.shape[1])) for part in rows(held[0][0], held[-1][1]))
@@ -102,12 +105,13 @@ def save_tiff(
         numbers = np.minimum(top + np.arange(tile), h - 1)[:, None]*w + np.minimum(left + np.arange(tile), w - 1)
         return _to_dtype(colours(numbers.ravel()).reshape(tile, tile, -1), dtype)
     channels = painted(0, 0).shape[2]
+    axis = (channels,)*(channels > 1) # a gray TIFF has none for channels
     if channels not in (1, 3, 4): raise ValueError(f"model returns {channels} channels, and a TIFF here holds 1, 3 or 4")
     def tiles():
         for top in range(0, h, tile):
-            for left in range(0, w, tile): yield painted(top, left).reshape(tile, tile, *[channels][:channels > 1])
+            for left in range(0, w, tile): yield painted(top, left).reshape(tile, tile, *axis)
     def write(file):
         with tifffile.TiffWriter(file, bigtiff=h*w*channels*np.dtype(dtype).itemsize > 2**31) as tiff: # a smaller one can be read by any program
-            tiff.write(tiles(), shape=(h, w, *[channels][:channels > 1]), dtype=dtype, tile=(tile, tile), photometric="rgb" if channels > 1 else "minisblack",
+            tiff.write(tiles(), shape=(h, w, *axis), dtype=dtype, tile=(tile, tile), photometric="rgb" if channels > 1 else "minisblack",
                        extrasamples=["unassalpha"] if channels == 4 else None, compression="zlib", predictor=True)
     _write_aside(path, write)

@@ -14,10 +14,11 @@ import pytest
 import tifffile
 import zarr
 from conftest import ROOT
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from test_cli import newest, own_cache
 
+from cadl_flax import __main__ as cli
 from cadl_flax.pictures import coordinates, pixels, psnr, read_image, render
 from cadl_flax.scaling import save_tiff, windows
 from cadl_flax.tracking import load
@@ -47,7 +48,7 @@ def numbers(y): return (np.asarray(y)[:, 0]*65535).round().astype(int)
 @given(st.integers(1, 7), st.integers(1, 12), st.integers(0, 60))
 @settings(max_examples=15, deadline=None)
 def test_windows_are_rows_of_the_table_and_none_comes_twice(size, n_windows, epoch):
-    if n_windows > (20//size)*(31//size): return
+    assume(n_windows <= (20//size)*(31//size))
     x, y = next(windows(NUMBERED, key=KEY, epoch=epoch, size=size, n_windows=n_windows))
     found = numbers(y)
     assert len(set(found)) == len(found) == n_windows*size**2
@@ -148,7 +149,8 @@ save(one, "one.safetensors")
 half = lambda run, put: training.fit(run, put(x), put(y), n_epochs=5).losses
 found["resumed"] = dict(eight_on_one=apart(half(load("eight.safetensors", one), lambda v: v), half(eight, put)), one_on_eight=apart(half(load("one.safetensors", eight), put), half(one, lambda v: v)))
 rows = next(windows(shrink(data.astronaut(), 64), key=jax.random.key(0), size=8, n_windows=16))
-found["windows"] = [len(rows[0].sharding.device_set), str(rows[0].sharding.spec)]
+unequal = next(windows(shrink(data.astronaut(), 64), key=jax.random.key(0), size=5, n_windows=3))
+found["windows"] = [[len(x.sharding.device_set), str(x.sharding.spec), len(x)] for x, _ in (rows, unequal)]
 np.savez("windows.npz", *rows)
 found["paint"] = paint(shrink(data.astronaut(), 32), n_epochs=30, n_frames=1).psnr
 print(json.dumps(found))
@@ -178,7 +180,7 @@ def test_windows_are_the_same_for_eight_devices(eight):
     from skimage import data
 
     from cadl_flax.pictures import shrink
-    assert eight[1]["windows"] == [8, "P('batch',)"]
+    assert eight[1]["windows"] == [[8, "P('batch',)", 1024], [8, "P()", 75]] # shared out, or a copy for each
     with np.load(eight[0]/"windows.npz") as theirs:
         for name, ours in zip(theirs.files, next(windows(shrink(data.astronaut(), 64), key=KEY, size=8, n_windows=16)), strict=True): np.testing.assert_array_equal(theirs[name], ours)
 
@@ -323,6 +325,17 @@ def test_processes_that_cannot_meet_are_refused(tmp_path, args, words):
                           env={k: v for k, v in os.environ.items() if not re.match("SLURM|OMPI|JAX_COORD|KUBERNETES", k)})
     assert done.returncode == 2 and done.stdout == "" and words in done.stderr, done
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_fault_of_ours_is_not_taken_for_a_process_that_is_gone(monkeypatch):
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    assert "a process is gone" in str(cli._gone(ValueError("UNKNOWN: Gloo all-reduce failed\nat some place")))
+    assert cli._gone(ValueError("learning_rate=5 is too large: the loss of epoch 1 is nan")) is None
+    def diverges():
+        yield
+        raise ValueError("learning_rate=5 is too large")
+    with pytest.raises(cli._Fault, match="too large") as fault: cli._follow(diverges())
+    assert fault.value.exit_code == 2
 
 
 def test_two_that_find_other_paintings_do_not_mix_them(unbroken):
