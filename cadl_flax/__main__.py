@@ -4,7 +4,7 @@
 
 # %% ../nbs/14_command_line.ipynb #a7822933
 from __future__ import annotations
-import errno, hashlib, json, os, re, signal, sys, time, warnings
+import errno, hashlib, itertools, json, os, re, signal, sys, time, warnings
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -29,6 +29,7 @@ def _cannot(what, error):
 
 def _readable(path):
     "The path, if it can be opened: a typing error is found before anything heavy is imported."
+    if path == "": raise _Fault("'' is the name of no file")
     try:
         if path and Path(path).exists() and not (Path(path).is_file() or Path(path).is_dir()): raise _Fault(f"{path} is no file, but a device or a pipe: save it as one first")
         if path and not Path(path).is_dir(): open(path, "rb").close()
@@ -39,6 +40,7 @@ def _readable(path):
 # %% ../nbs/14_command_line.ipynb #6bd44eda
 def _output(path, *inputs, suffixes=(), allowed=(".png",)):
     "The path to write to, after finding out that it can be written: a file is made beside it and removed."
+    if path == "": raise _Fault(f"--out '' must name a file that ends in {' or '.join(allowed)}")
     path = Path(path)
     if path.suffix.lower() not in allowed: raise _Fault(f"--out {path} must end in {' or '.join(allowed)}")
     try:
@@ -154,6 +156,7 @@ _BESIDE = (".gif", ".safetensors")
 def _train(began, chunks, out, folder, kept, as_json, quiet):
     "Paint, show how far it is, save, and report; the exit code."
     from cadl_flax.painting import _save_png
+    from cadl_flax.pictures import _in_words
     from cadl_flax.tracking import keep, save
     painting, code, looked, fault = None, 0, time.perf_counter(), None
     try:
@@ -178,7 +181,7 @@ def _train(began, chunks, out, folder, kept, as_json, quiet):
     if fault: raise fault
     facts = dict(files=files, psnr=painting.psnr, parameters=painting.n_parameters, epochs=painting.run.epoch, seconds=round(time.perf_counter() - began, 2), interrupted=bool(code))
     go_on = f"\ninterrupted after {painting.run.epoch} epochs; to go on: cadl-flax resume {folder or files[-1]}" if code else ""
-    _report(facts, as_json, f"{', '.join(files)}: {facts['psnr']:.1f} dB, {facts['parameters']:,} parameters, {facts['seconds']:.0f} s{go_on}")
+    _report(facts, as_json, f"{', '.join(files)}: {_in_words(facts['psnr'])}, {facts['parameters']:,} parameters, {facts['seconds']:.0f} s{go_on}")
     return code
 
 @contextmanager
@@ -204,15 +207,20 @@ def _shown(paintings, quiet):
     return _lines(paintings)
 
 def _lines(paintings):
-    said = began = time.perf_counter()
-    first = None
+    said, first = time.perf_counter(), None
     for painting in paintings:
-        now, first = time.perf_counter(), painting.progress if first is None else first
+        now, done = time.perf_counter(), painting.progress
+        first = first or (now, done) # what comes before it, compiling, does not come again
         if now - said >= 5:
-            left = (now - began)*(1 - painting.progress)/max(painting.progress - first, 1e-9)
-            click.echo(f"epoch {painting.run.epoch}, {painting.progress:.0%}, loss {painting.losses[-1]:.2e}, {left:.0f} s left", err=True)
+            left = _left(now - first[0], done - first[1], 1 - done)
+            epoch, loss = painting.run.epoch, painting.losses[-1]
+            click.echo(f"epoch {epoch}, {done:.0%}, loss {loss:.2e}{left}", err=True)
             said = now
         yield painting
+
+def _left(seconds, done, rest):
+    "The time for the rest, if something was done in the `seconds` to tell it from."
+    return f", {seconds*rest/done:.0f} s left" if done > 0 else ""
 
 # %% ../nbs/14_command_line.ipynb #6721b0d4
 @contextmanager
@@ -319,8 +327,8 @@ def _resume(painting, epochs, seconds, psnr, out, every, processes, process, coo
     path = Path(_readable(painting))
     folder = path if path.is_dir() else None
     if folder and not any(folder.glob("epoch-*.safetensors")): raise _Fault(f"{folder} holds no checkpoint")
-    out = Path(out or ("painting.png" if folder else path.with_suffix(".png")))
-    if not process: _output(out, suffixes=_BESIDE)
+    if out is None: out = "painting.png" if folder else path.with_suffix(".png")
+    out = Path(out) if process else _output(out, suffixes=_BESIDE)
     first = _joined(processes, process, coordinator, quiet)
     with _folder(folder, first):
         from cadl_flax.painting import paint_chunks
@@ -429,16 +437,34 @@ def main(
     return code
 
 def _answer(args):
+    "The exit code, after whatever there was to say."
     try: return _cli.main(args, prog_name="cadl-flax", standalone_mode=False) or 0
-    except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.ctx.get_help())
-        return 0
-    except click.ClickException as error:
-        click.echo(f"cadl-flax: {' '.join(error.format_message().split())}", err=True)
-        return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("cadl-flax: interrupted", err=True)
-        return _INTERRUPTED
+    except click.exceptions.NoArgsIsHelpError: return _answer(["--help"])
+    except click.ClickException as error: fault = _Fault(error.format_message(), error.exit_code)
+    except (click.Abort, KeyboardInterrupt): fault = _Fault("interrupted", _INTERRUPTED)
+    except SystemExit: fault = _Fault("nobody reads the output", _ENVIRONMENT) # Click's, for a pipe
+    except Exception as error:
+        if not isinstance(error, OSError) or error.filename is not None:
+            if _wants_json(args): _echo_json(f"{type(error).__name__}: {error}", 1)
+            raise
+        fault = _cannot("the output cannot be written", error) # a file would have a name
+        _mute()
+    with suppress(OSError): click.echo(f"cadl-flax: {fault.message}", err=True)
+    if _wants_json(args): _echo_json(fault.message, fault.exit_code)
+    return fault.exit_code
+
+def _wants_json(args):
+    "Whether `--json` was typed: asked here, as a wrong line never gets to a command."
+    typed = sys.argv[1:] if args is None else args
+    return "--json" in itertools.takewhile(lambda word: word != "--", typed)
+
+def _echo_json(error, code):
+    try: click.echo(json.dumps(dict(error=error, code=code)))
+    except OSError: _mute() # the exit code still tells
+
+def _mute():
+    "Give up the output: Python flushes it once more at its end, and would fail again."
+    with suppress(OSError): os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 # %% ../nbs/14_command_line.ipynb #1da71ac9
 #| eval: false

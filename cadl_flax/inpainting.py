@@ -15,6 +15,7 @@ from flax import nnx
 from scipy import ndimage, sparse
 from scipy.sparse.linalg import splu
 from tqdm import tqdm
+from .pictures import _check_process
 from .tracking import load
 
 # %% auto #0
@@ -184,6 +185,7 @@ def inpaint(
     progress:bool=False, # show bars
 )->np.ndarray: # shape and dtype of `image`; known pixels are the same bits
     "Fill in what is missing: the surface that bends least, corrected by a network that comes with the package. The same input gives the same picture."
+    _check_process()
     values, mask = _check_picture(image, mask, channel_axis)
     out = np.array(image)
     if not mask.any(): return out

@@ -5,10 +5,12 @@
 # %% ../nbs/08_painting.ipynb #33d370f2
 from __future__ import annotations
 import os, time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import jax, numpy as np
 from flax import nnx
@@ -19,22 +21,22 @@ from PIL import Image
 from tqdm import tqdm
 from .features import FourierFeatures
 from .networks import MLP, Siren, count_parameters
-from .pictures import Film, _to_dtype, _write_aside, pixels, psnr, render
+from .pictures import Film, _check_process, _in_words, _to_dtype, _write_aside, pixels, psnr, render
 from .regression import mse
 from .splits import _check_key
-from .training import Run, _check_counts, fit
+from .training import Run, _begin, _check_counts, fit, minibatches, train_step
 
 # %% auto #0
 __all__ = ['mlp_behind', 'Painting', 'paint_chunks', 'paint']
 
 # %% ../nbs/08_painting.ipynb #3a8d6d4e
 def mlp_behind(
-    encoding:Callable, # a module class such as `FourierFeatures` or `HashGrid`, whose `out_features` the `MLP` takes
+    encoding:Callable[..., Any], # a module class such as `FourierFeatures` or `HashGrid`, whose `out_features` the `MLP` takes
     *,                 # keyword-only from here
     width:int=64,      # neurons in each hidden layer
     depth:int=3,       # hidden layers
-    **options,         # for the encoding
-)->Callable: # called as `network(in_features, out_features, rngs=rngs)`, as `paint` does
+    **options:Any,     # for the encoding
+)->Callable[..., nnx.Module]: # called as `network(in_features, out_features, rngs=rngs)`, as `paint` does
     "A network that encodes places first, and turns the encoding into colours with an `MLP`."
     def network(in_features, out_features, *, rngs):
         encode = encoding(in_features, rngs=rngs, **options)
@@ -76,14 +78,14 @@ class _Plan:
 class Painting:
     """A network that has learned a picture: what `paint` returns, and takes to go on.
 
-    `run` is the training so far (`run.model` is the network), `image` the picture it was painted from, `frames` pictures of the training, close
-    together at its start, the last one as it is now when the training is done, `losses` the mean loss of each epoch, and `progress` the share of
+    `run` is the training so far (`run.model` is the network), `image` the picture it was painted from, `frames` pictures of the training, the
+    first one before any step, half of them of the first epoch, the last one as it is now when the training is done, `losses` the mean loss of each epoch, and `progress` the share of
     the training that is done.
     """
     run:Run           # the training so far
     image:np.ndarray  # the picture painted from, `(h, w)` or `(h, w, channels)`
-    frames:list=field(default_factory=list) # `(h, w, channels)` uint8, the longer side at most 256 pixels
-    losses:list=field(default_factory=list) # a number an epoch
+    frames:list[np.ndarray]=field(default_factory=list) # `(h, w, channels)` uint8, the longer side at most 256 pixels
+    losses:list[float]=field(default_factory=list) # a number an epoch
     progress:float=1. # 0 to 1
     plan:_Plan|None=None # what was asked for
     network:str|None=None # its name, if it has one
@@ -98,7 +100,7 @@ class Painting:
         "Decibels against the picture it was painted from."
         return psnr(self.render(), self.image)
 
-    def render(self, h:int|None=None, w:int|None=None, *, window=None)->np.ndarray:
+    def render(self, h:int|None=None, w:int|None=None, *, window:Sequence[float]|None=None)->np.ndarray:
         "Paint `(h, w)` pixels, as many as the original if left out, of the frame or of any `window`: floats in [0, 1], axes as the original's."
         height, width = self.image.shape[:2]
         if h is None: h = height if w is None else max(1, round(w*height/width))
@@ -113,7 +115,7 @@ class Painting:
         return Film([frames[i] for i in shown], "The painting forms, from a blur to the picture.", width=max(256, frames[-1].shape[1]), seconds=4)
 
     def save(self,
-        path:str|os.PathLike, # the picture's file, such as `painting.png`; the film is put beside it, with the suffix `.gif`
+        path:str|os.PathLike[str], # the picture's file, such as `painting.png`; the film is put beside it, with the suffix `.gif`
     )->tuple[Path, Path]: # both paths
         "Write the picture, with 8 bits a channel, and the film, each aside and then renamed."
         path = Path(path)
@@ -123,11 +125,11 @@ class Painting:
         self.film().save(path.with_suffix(".gif"))
         return path, path.with_suffix(".gif")
 
-    def __repr__(self):
+    def __repr__(self)->str:
         h, w = self.image.shape[:2]
         return f"Painting of {h} x {w} pixels: {self.n_parameters:,} parameters after {self.run.epoch} epochs, {self.progress:.0%} done"
     def _repr_html_(self):
-        return f"<figure>{self.film()._repr_html_()}<figcaption>{self.psnr:.1f} dB, {self.n_parameters:,} parameters, {self.run.epoch} epochs</figcaption></figure>"
+        return f"<figure>{self.film()._repr_html_()}<figcaption>{_in_words(self.psnr)}, {self.n_parameters:,} parameters, {self.run.epoch} epochs</figcaption></figure>"
 
 # %% ../nbs/08_painting.ipynb #ca8cbf2f
 def _save_png(picture, path):
@@ -147,17 +149,18 @@ def _frame_size(h, w):
 def paint_chunks(
     image:np.ndarray|Painting,  # `(h, w)` or `(h, w, channels)`: bool, uint8, uint16, or floats in [0, 1]; or a `Painting` to go on with
     *,                          # keyword-only from here
-    network:Callable|str|None=None, # `"half-grid"` if left out, `"grid"`, `"siren"`, `"fourier"`, `"mlp"`, or called as `network(in_features, out_features, rngs=rngs)`
+    network:Callable[..., nnx.Module]|str|None=None, # `"half-grid"` if left out, `"grid"`, `"siren"`, `"fourier"`, `"mlp"`, or called as `network(in_features, out_features, rngs=rngs)`
     n_epochs:int|None=None,     # how long to train; 100 epochs, or as many as `seconds` allow. A `Painting` that is not done finishes what was asked for
     seconds:float|None=None,    # stop after this time, compiling included
     target_psnr:float|None=None, # stop when the painting is as near to the picture, in decibels
     batch_size:int|None=None,   # pixels in a step; 512 for a picture, unchanged for a `Painting`
     learning_rate:float|None=None, # at the start; it falls along a cosine to a fiftieth. 5e-3, or 1e-3 for a `"siren"`
-    loss:Callable|None=None,    # `loss(predictions, targets)`; `mse` for a picture, unchanged for a `Painting`
+    loss:Callable[[Array, Array], Array]|None=None,    # `loss(predictions, targets)`; `mse` for a picture, unchanged for a `Painting`
     key:Array|None=None,        # decides the network and the order of the pixels; `jax.random.key(0)` if left out; a `Painting` has its own
-    n_frames:int|None=None,     # pictures of the training to keep, close together at its start; 40 for a picture, unchanged for a `Painting`
+    n_frames:int|None=None,     # pictures of the training to keep, half of them of the first epoch; 40 for a picture, unchanged for a `Painting`
 )->Iterator[Painting]: # the painting after each epoch
     "Paint a picture, and hand the `Painting` over after every epoch. Arguments are checked at once, painting starts with the first `next`."
+    _check_process()
     start, image = (image, image.image) if isinstance(image, Painting) else (None, image)
     x, y = pixels(image)
     _check_counts(n_epochs=n_epochs, batch_size=batch_size, n_frames=n_frames)
@@ -181,23 +184,68 @@ def paint_chunks(
     start = replace(start, plan=replace(start.plan, n_frames=n_frames)) if unfinished else replace(start, progress=0., plan=plan)
     return _paint(start, x, y, dict(batch_size=batch_size, loss=loss))
 
+# %% ../nbs/08_painting.ipynb #91d7e6f0
+def _early_steps(n_frames, n_batches):
+    "After how many steps of the first epoch, of `n_batches`, a frame is kept: half of all frames, ever further apart."
+    number, steps = min(n_frames//2, n_batches), [0]
+    while len(steps) < number:
+        ratio = (n_batches/max(1, steps[-1]))**(1/(number + 1 - len(steps)))
+        steps.append(max(steps[-1] + 1, int(steps[-1]*ratio)))
+    return steps[:number]
+
+def _n_late(plan):
+    "How many frames are kept after epochs: those that a new painting has not kept in its first."
+    return plan.n_frames - plan.n_frames//2 if plan.first == 0 else plan.n_frames
+
+@partial(
+    jax.jit, static_argnames=("loss", "optimizer", "batch_size", "n_batches"),
+    compiler_options=dict(xla_backend_optimization_level=0)) # compiled quickly, as it takes few steps
+def _step_of_first_epoch(state, x, y, key, step, *, loss, optimizer, batch_size, n_batches):
+    rows = minibatches(jax.random.fold_in(key, 0), len(x), batch_size, n_batches=n_batches)[step]
+    return train_step(state, x[rows], y[rows], loss, optimizer)[0]
+
+def _early_frames(run, x, y, image, n_frames):
+    "Frames of the first epoch of a new `run`: before its first step, and after some of its steps."
+    settings = dict(
+        loss=run.loss, optimizer=run.optimizer, batch_size=run.batch_size, n_batches=run.n_batches)
+    steps, state, frames, taken = _early_steps(n_frames, run.n_batches), run.state, [], 0
+    for wanted in steps:
+        while taken < wanted:
+            state = _step_of_first_epoch(state, x, y, run.key, taken, **settings)
+            taken += 1
+        frames.append(_frame(state.model, image))
+    return frames
+
+def _beside(work, *arguments):
+    "Begin `work(*arguments)` in a thread of its own; the function returned waits for what it returns."
+    if jax.device_count() > 1: # programs for several devices run in one order
+        result = work(*arguments)
+        return lambda: result
+    pool = ThreadPoolExecutor(1)
+    future = pool.submit(work, *arguments)
+    pool.shutdown(wait=False)
+    return future.result
+
 # %% ../nbs/08_painting.ipynb #f87fa390
 def _paint(painting, x, y, settings, begin=None, key=None):
     plan, run, progress = painting.plan, painting.run, painting.progress
     began = time.perf_counter() - progress*(plan.seconds or 0)
-    if run is None:
-        run, data_key = begin(key)
-        settings |= dict(key=data_key)
     size = settings["batch_size"] or run.batch_size
     settings |= dict(n_batches=min(len(x)//size, max(1, 2**16//size)))
     x, y = _everywhere((x, y))
-    moments = [m for m in np.geomspace(1, .01, plan.n_frames)[::-1] if m > progress] or [1.]
+    early = list
+    if run is None:
+        model, data_key = begin(key)
+        run = _begin(model, x, y, data_key, learning_rate=plan.learning_rate, **settings)
+        settings, early = {}, _beside(_early_frames, run, x, y, painting.image, plan.n_frames)
+    moments = [m for m in np.geomspace(1, .01, _n_late(plan))[::-1] if m > progress] or [1.]
     while progress < 1:
         run = fit(run, x, y, n_epochs=1, learning_rate=plan.learning_rate*(.51 + .49*np.cos(np.pi*progress)), **settings)
         settings, loss = {}, float(np.asarray(run.losses).mean())
         if not np.isfinite(loss): raise ValueError(f"learning_rate={plan.learning_rate:g} is too large: the loss of epoch {run.epoch} is {loss}")
         progress = _agreed(min(1., max((run.epoch - plan.first)/plan.n_epochs, (time.perf_counter() - began)/plan.seconds if plan.seconds else 0)))
-        painting = replace(painting, run=run, progress=progress, losses=[*painting.losses, loss])
+        painting = replace(painting, run=run, progress=progress, losses=[*painting.losses, loss], frames=[*painting.frames, *early()])
+        early = list
         near = run.loss is not mse or loss < 10**(-.1*plan.target_psnr + .1) or run.epoch % 10 == 0 if plan.target_psnr else False
         if near and _agreed(painting.psnr >= plan.target_psnr): progress = 1.
         if progress >= moments[0]:
@@ -217,13 +265,37 @@ def _agreed(number):
 
 # %% ../nbs/08_painting.ipynb #07d35273
 def paint(
-    image:np.ndarray|Painting, # `(h, w)` or `(h, w, channels)`: bool, uint8, uint16, or floats in [0, 1]; or a `Painting` to go on with
-    *,                    # keyword-only from here
-    progress:bool=False,  # show a progress bar
-    **settings,           # `network`, `n_epochs`, `seconds`, `target_psnr`, `batch_size`, `learning_rate`, `loss`, `key`, `n_frames` as for `paint_chunks`
+    # `(h, w)` or `(h, w, channels)`: bool, uint8, uint16, or floats in [0, 1];
+    # or a `Painting` to go on with
+    image:np.ndarray|Painting,
+    *, # keyword-only from here
+    progress:bool=False, # show a progress bar
+    # `"half-grid"` if left out, `"grid"`, `"siren"`, `"fourier"`, `"mlp"`,
+    # or called as `network(in_features, out_features, rngs=rngs)`
+    network:Callable[..., nnx.Module]|str|None=None,
+    # how long to train; 100 epochs, or as many as `seconds` allow.
+    # A `Painting` that is not done finishes what was asked for
+    n_epochs:int|None=None,
+    seconds:float|None=None, # stop after this time, compiling included
+    target_psnr:float|None=None, # stop when as near to the picture, in decibels
+    # pixels in a step; 512 for a picture, unchanged for a `Painting`
+    batch_size:int|None=None,
+    # at the start; it falls along a cosine to a fiftieth. 5e-3, or 1e-3 for a `"siren"`
+    learning_rate:float|None=None,
+    # `loss(predictions, targets)`; `mse` for a picture, unchanged for a `Painting`
+    loss:Callable[[Array, Array], Array]|None=None,
+    # decides the network and the order of the pixels; `jax.random.key(0)` if left out;
+    # a `Painting` has its own
+    key:Array|None=None,
+    # pictures of the training to keep, close together at its start;
+    # 40 for a picture, unchanged for a `Painting`
+    n_frames:int|None=None,
 )->Painting: # the network, its picture, its film
     "Paint a picture: train a network to give the colour of every place."
-    chunks = paint_chunks(image, **settings)
+    chunks = paint_chunks(
+        image, network=network, n_epochs=n_epochs, seconds=seconds, target_psnr=target_psnr,
+        batch_size=batch_size, learning_rate=learning_rate, loss=loss, key=key,
+        n_frames=n_frames)
     for painting in (_progress_bar(chunks) if progress else chunks): pass
     return painting
 
@@ -235,6 +307,10 @@ def _progress_bar(
     "Show how far a painting is while it is painted, with the decibels of the last epoch."
     with tqdm(total=1, bar_format="{l_bar}{bar}| {elapsed}<{remaining}{postfix}", **options) as bar:
         for painting in paintings:
-            bar.set_postfix_str(f"{-10*np.log10(painting.losses[-1]):.1f} dB" if painting.run.loss is mse else f"loss {painting.losses[-1]:.4f}", refresh=False)
+            loss = painting.losses[-1]
+            decibels = -10*np.log10(loss) if loss else float("inf")
+            shown = _in_words(decibels) if painting.run.loss is mse else f"loss {loss:.4f}"
+            bar.set_postfix_str(shown, refresh=False)
+            if not bar.n: bar.initial = bar.n = bar.last_print_n = painting.progress # its speed is not known yet
             bar.update(painting.progress - bar.n)
             yield painting

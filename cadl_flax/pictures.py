@@ -4,7 +4,7 @@
 
 # %% ../nbs/00_pictures.ipynb #cd325cd9
 from __future__ import annotations
-import base64, html, io, os, threading, warnings
+import base64, html, io, os, sys, threading, warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -16,6 +16,24 @@ __all__ = ['use_style', 'show_images', 'shrink', 'coordinates', 'pixels', 'rende
 
 # %% ../nbs/00_pictures.ipynb #a1c86f44
 jax, matplotlib, skimage = map(lazy_loader.load, ("jax", "matplotlib", "skimage")) # imported when first used: they take seconds, and a mistyped file name is found without them
+
+# %% ../nbs/00_pictures.ipynb #d06e4b1f
+# JAX works with threads, and a forked process has none of them: what asks JAX there waits for ever
+_hung = False # whether this process is such a fork
+
+def _look_back():
+    "After a fork, in the new process: had JAX started before it?"
+    global _hung
+    bridge = sys.modules.get("jax._src.xla_bridge") # JAX has no public way to ask
+    _hung = _hung or bool(getattr(bridge, "_backends", None))
+
+if hasattr(os, "register_at_fork"): os.register_at_fork(after_in_child=_look_back)
+
+def _check_process():
+    "Raise an error where JAX would hang."
+    if _hung: raise RuntimeError(
+        "this process was forked after JAX had started, where JAX hangs: "
+        "start processes with multiprocessing.get_context('spawn')")
 
 # %% ../nbs/00_pictures.ipynb #8fbb9c91
 _COLORS = dict(data="#8a8a8a", truth="#1a1a1a", model="#d55e00", other="#0072b2", third="#009e73") # Okabe and Ito's palette
@@ -102,7 +120,9 @@ def _places(index, h, w, window):
 
 def _positions(row, col, h, w, window=None):
     "Positions `(..., 2)` of the pixels in the rows `row` and columns `col`."
-    top, left, bottom, right = window or (-h/max(h, w), -w/max(h, w), h/max(h, w), w/max(h, w))
+    if window is None: window = (-h/max(h, w), -w/max(h, w), h/max(h, w), w/max(h, w))
+    if len(window) != 4: raise ValueError(f"window={tuple(window)} must be four numbers, (top, left, bottom, right)")
+    top, left, bottom, right = window
     if not (-np.inf < top < bottom < np.inf and -np.inf < left < right < np.inf):
         raise ValueError(f"window={tuple(window)} must be (top, left, bottom, right), top above bottom and left before right")
     def along(i, n, start, stop): return (((2*i + 1)*(stop - start)/n + 2*start) / 2).astype(np.float32)
@@ -150,6 +170,7 @@ def render(
 
 def _painter(model, places):
     "The function from pixel numbers `(n,)`, always as many, to their colours `(n, channels)`. A model that lies on several devices (page 13) shares them out."
+    _check_process()
     if not callable(model): raise TypeError(f"model is a {type(model).__name__}, expected a function or a Flax module")
     if jax.tree_util.treedef_is_leaf(jax.tree.structure(model)): model = jax.tree_util.Partial(model)
     spread = next((leaf.sharding for leaf in jax.tree.leaves(model) if isinstance(getattr(leaf, "sharding", None), jax.sharding.NamedSharding)), None)
@@ -183,9 +204,13 @@ def psnr(
     a, b = skimage.util.img_as_float64(painting), skimage.util.img_as_float64(truth)
     return float("inf") if (a == b).all() else float(skimage.metrics.peak_signal_noise_ratio(b, a, data_range=1))
 
+def _in_words(decibels):
+    "A PSNR as it is shown: an exact copy has no error to measure."
+    return "exact copy" if decibels == float("inf") else f"{decibels:.1f} dB"
+
 # %% ../nbs/00_pictures.ipynb #b18952bc
 def read_image(
-    path:str|os.PathLike, # a PNG, JPEG, GIF, TIFF, WebP ... anything that Pillow reads
+    path:str|os.PathLike[str], # a PNG, JPEG, GIF, TIFF, WebP ... anything that Pillow reads
     *,                    # keyword-only from here
     max_pixels:int=170_000_000, # a larger picture is refused before it is decoded; Pillow itself refuses more than 178,956,970
 )->np.ndarray: # `(h, w)` gray, `(h, w, 3)` RGB or `(h, w, 4)` RGBA; uint8 or uint16
@@ -209,7 +234,7 @@ def read_image(
 
 # %% ../nbs/00_pictures.ipynb #1b0c1f72
 def _write_aside(
-    path:str|os.PathLike, # where the file is to be
+    path:str|os.PathLike[str], # where the file is to be
     write:Callable,       # `write(file)` writes its bytes to an open file
 )->None:
     "Write to a temporary name beside `path` and rename it: whoever looks finds the old file or the whole new one."
@@ -221,6 +246,9 @@ def _write_aside(
             file.flush()
             os.fsync(file.fileno()) # or a name could outlive its bytes when the power goes
         os.replace(aside, path)
+    except OSError as error: # of the name that was given
+        if error.filename == str(aside): error.filename, error.filename2 = str(path), None
+        raise
     finally: aside.unlink(missing_ok=True)
 
 # %% ../nbs/00_pictures.ipynb #24b3c5d9
@@ -240,7 +268,7 @@ class Film:
     @property
     def _durations(self): return [max(20, round(1000*self.seconds/len(self.frames)))]*(len(self.frames) - 1) + [max(20, round(1000*self.hold))]
     def save(self,
-        path:str|os.PathLike, # by custom it ends in .gif
+        path:str|os.PathLike[str], # by custom it ends in .gif
         *,                    # keyword-only from here
         colors:int=256,       # size of the palette, 2 to 256; fewer make a smaller file
     )->None:

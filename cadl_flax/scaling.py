@@ -88,7 +88,7 @@ def _fed(rows, n):
 # %% ../nbs/13_scaling.ipynb #16f4d3de
 def save_tiff(
     model:Callable, # places `(n, 2)` to colours `(n, channels)`: a Flax module or a function
-    path:str|os.PathLike, # where to write; by custom it ends in .tif
+    path:str|os.PathLike[str], # where to write; by custom it ends in .tif
     h:int,          # rows of the picture
     w:int,          # columns of the picture
     *,              # keyword-only from here

@@ -11,12 +11,13 @@ from dataclasses import asdict, fields, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any, TypeVar, overload
 
 import filelock, jax, jax.numpy as jnp, numpy as np
 import safetensors, safetensors.numpy
 from flax import nnx
 from .painting import Painting, _Plan, _frame, _frame_size, _named
-from .pictures import _checked, _write_aside
+from .pictures import _check_process, _checked, _write_aside
 from .regression import mse
 from .training import Run, TrainState, _adam, _check_counts
 
@@ -53,9 +54,9 @@ _FORMAT = 1
 
 def save(
     thing:nnx.Module|Run|Painting, # a network, or a `Run` or `Painting` to go on with later
-    path:str|os.PathLike,  # where to write; by custom it ends in .safetensors
+    path:str|os.PathLike[str], # where to write; by custom it ends in .safetensors
     *,                     # keyword-only from here
-    settings:dict|None=None, # what JSON can hold, for readers of the file
+    settings:dict[str, Any]|None=None, # what JSON can hold, for readers of the file
 )->None:
     "Write the numbers of a network, a run or a painting into one safetensors file, aside first and then renamed."
     if not isinstance(thing, (nnx.Module, Run, Painting)): raise TypeError(f"thing is a {type(thing).__name__}, expected a Flax module, a Run or a Painting")
@@ -81,12 +82,22 @@ def _digest(arrays):
     for name in sorted(arrays): digest.update(np.ascontiguousarray(arrays[name]).tobytes())
     return digest.hexdigest()
 
+# %% ../nbs/11_tracking.ipynb #5d1c0b7e
+_Trained = TypeVar("_Trained", bound=nnx.Module|Run|Painting)
+_Kept = TypeVar("_Kept", bound=Run|Painting)
+
+@overload
+def load(path:str|os.PathLike[str], start:None=None)->Painting: ...
+@overload
+def load(path:str|os.PathLike[str], start:_Trained)->_Trained: ...
+
 # %% ../nbs/11_tracking.ipynb #61b8006f
 def load(
-    path:str|os.PathLike,                   # a file that `save` wrote, or a folder from `keep`: the newest of its files that is whole
+    path:str|os.PathLike[str],               # a file that `save` wrote, or a folder from `keep`: the newest of its files that is whole
     start:nnx.Module|Run|Painting|None=None, # of the same make, for example untrained; left as it is. A painting by a named network needs none
 )->nnx.Module|Run|Painting: # as `start`, with the numbers of the file
     "Read a network, a run or a painting back: bit for bit what was saved. Raise `ValueError` for a file of another make or format, or one whose numbers are damaged."
+    _check_process()
     if not isinstance(start, (nnx.Module, Run, Painting, type(None))): raise TypeError(f"start is a {type(start).__name__}, expected a Flax module, a Run or a Painting")
     if Path(path).is_dir():
         files = _checkpoints(path)
@@ -180,15 +191,15 @@ def _painting_like(path, words, arrays, start, run):
 
 # %% ../nbs/11_tracking.ipynb #b605e681
 def keep(
-    runs:Iterable[Run|Painting],   # what `fit_chunks` or `paint_chunks` gives
-    folder:str|os.PathLike,        # made if it is not there; for one training at a time
+    runs:Iterable[_Kept],          # what `fit_chunks` or `paint_chunks` gives
+    folder:str|os.PathLike[str],   # made if it is not there; for one training at a time
     *,                             # keyword-only from here
     seconds:float=5.,              # at least as long between two files, and longer where writing would take more than a tenth of the time; 0 writes them all
     last:int=2,                    # how many of the newest files stay
-    score:Callable|None=None,      # `score(run)`, less is better; the mean loss of the last epoch if left out
-    settings:dict|None=None,       # what JSON can hold, for readers of the files
+    score:Callable[[Any], Any]|None=None, # `score(run)`, less is better; the mean loss of the last epoch if left out
+    settings:dict[str, Any]|None=None, # what JSON can hold, for readers of the files
     board:bool=False,              # write TensorBoard's event files too: losses, weights, and paintings
-)->Iterator[Run|Painting]: # the same runs
+)->Iterator[_Kept]: # the same runs
     "Save runs as they pass: the newest, and as `best.safetensors` the saved one with the least score. The last one is saved too when the loop is left, whatever for."
     _check_counts(last=last)
     if not seconds >= 0: raise ValueError(f"seconds={seconds} must be 0 or more")

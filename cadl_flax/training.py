@@ -4,15 +4,18 @@
 
 # %% ../nbs/04_minibatches.ipynb #cbcbf44b
 from __future__ import annotations
-import math
+import copyreg, math, sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Any
 
 import jax, jax.numpy as jnp, optax
 from flax import nnx
 from jax import Array
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.typing import ArrayLike
+from .pictures import _check_process
 from .regression import mse
 from .splits import _check_key
 
@@ -119,7 +122,13 @@ def _make_adam(learning_rate, b1=.9, b2=.999, eps=1e-8):
         return jax.tree.map(lambda m, v: -rate*m/(jnp.sqrt(v) + eps*late), mu, nu), optax.ScaleByAdamState(count, mu, nu)
     return optax.GradientTransformation(init, update)
 
-_adam = optax.inject_hyperparams(_make_adam, static_args=("b1", "b2", "eps"), hyperparam_dtype=jnp.float32)(learning_rate=1e-3)
+class _DefaultOptimizer(optax.GradientTransformationExtraArgs):
+    "Copied or pickled it stays the same object, by which `fit` knows it."
+    __slots__ = ()
+    def __reduce__(self): return "_adam"
+
+_adam = _DefaultOptimizer(*optax.inject_hyperparams(
+    _make_adam, static_args=("b1", "b2", "eps"), hyperparam_dtype=jnp.float32)(learning_rate=1e-3))
 
 def _static(): return field(default=None, metadata=dict(static=True))
 
@@ -134,34 +143,83 @@ class Run:
     state:TrainState
     losses:Array    # `(n_epochs, n_batches)` of the last call
     key:Array       # epoch `e` is drawn from `key` and `e`
-    observed:object=None # `observe(model)`, stacked over the epochs of the last call
+    observed:Any=None # `observe(model)`, stacked over the epochs of the last call
     epoch:int=_static()
-    loss:Callable=_static()
+    loss:Callable[[Array, Array], Array]=_static()
     optimizer:optax.GradientTransformation=_static()
     batch_size:int=_static()
     n_batches:int|None=_static()
     @property
-    def model(self): return self.state.model
+    def model(self)->nnx.Module: return self.state.model
+
+# %% ../nbs/04_minibatches.ipynb #b8d24a60
+def _by_name(function):
+    "What a copy or a pickle keeps of a compiled function: its name, if it is found by it."
+    module = getattr(function, "__module__", None)
+    name = getattr(function, "__qualname__", "")
+    found = getattr(sys.modules.get(module), name, None)
+    if found is function and module != "__main__": return name
+    return function.__reduce_ex__(4)
+
+for kind in (jax.custom_jvp, jax.custom_vjp, type(train_step)): copyreg.pickle(kind, _by_name)
+del kind
 
 # %% ../nbs/04_minibatches.ipynb #2acfbc44
 @jax.jit
 def _predict(model, x): return model(x) # jitted so that a model is traced once, not in every call of fit
 
-def _check_data(model, x, y, loss, batch_size):
-    "Raise an error that names the argument, before anything is compiled."
+def _check_tables(x, y):
+    "Raise an error unless `x` and `y` are tables of as many rows."
     for name, value in (("x", x), ("y", y)):
         if value.ndim != 2: raise ValueError(f"{name} has shape {value.shape}, expected two axes, (n, features): write {name}[:, None] for a single feature")
     if len(x) != len(y): raise ValueError(f"x has {len(x)} rows but y has {len(y)}")
-    odd = {str(leaf.dtype) for leaf in jax.tree.leaves(model) if leaf.dtype != jnp.float32}
-    if odd: raise TypeError(f"the model has parameters of dtype {', '.join(sorted(odd))}, and only float32 can be trained here")
+    if not len(x): raise ValueError("x and y have no rows: there is nothing to learn from")
+
+def _check_data(model, x, y, loss, batch_size, y_dtype):
+    "Raise an error that names the argument, before anything is compiled."
     batch = [jax.ShapeDtypeStruct((batch_size, v.shape[1]), jnp.float32) for v in (x, y)]
     try: predicted = _predict.eval_shape(model, batch[0])
     except TypeError as error: raise ValueError(f"the model does not take x with {x.shape[1]} features: {str(error).splitlines()[0]}") from error
     if not hasattr(predicted, "shape"): raise TypeError(f"the model returns a {type(predicted).__name__}, expected one array")
     if predicted.shape != batch[1].shape:
-        raise ValueError(f"the model predicts shape {predicted.shape} for a batch of {batch_size} rows, but the targets y have shape {batch[1].shape}")
+        classes = predicted.shape[-1] if y.shape[1] == 1 and predicted.ndim == 2 else 1
+        one_hot = f": for classes, pass jax.nn.one_hot(y[:, 0], {classes})" if classes > 1 else ""
+        raise ValueError(f"the model predicts shape {predicted.shape} for a batch of {batch_size} rows, "
+                         f"but the targets y, of dtype {y_dtype}, have shape {batch[1].shape}{one_hot}")
     value = jax.eval_shape(loss, *[jax.ShapeDtypeStruct(v.shape, v.dtype) for v in (predicted, batch[1])])
     if value.shape != (): raise ValueError(f"the loss returns shape {value.shape}, expected a single number")
+
+# %% ../nbs/04_minibatches.ipynb #f2a96b03
+_LOST = { # what would be wrong with leaves of a kind
+    nnx.BatchStat: "its running mean and variance would keep their start values",
+    nnx.RngState: "its random numbers would be the same in every step",
+    nnx.Variable: "what the model keeps there would be lost"}
+
+def _check_model(model):
+    "Raise an error that names a leaf of `model` that `fit` would not train right."
+    def is_variable(leaf): return isinstance(leaf, nnx.Variable)
+    for path, leaf in jax.tree_util.tree_leaves_with_path(model, is_leaf=is_variable):
+        name, kind = jax.tree_util.keystr(path, simple=True, separator="."), type(leaf)
+        if is_variable(leaf) and kind is not nnx.Variable and not isinstance(leaf, nnx.Param):
+            why = next(why for base, why in _LOST.items() if isinstance(leaf, base))
+            raise TypeError(f"the model holds {name} ({kind.__name__}), and fit changes parameters only: "
+                            f"{why}. Leave that layer out, or train with nnx.Optimizer")
+        odd = [part.dtype for part in jax.tree.leaves(leaf) if part.dtype != jnp.float32]
+        if odd: raise TypeError(f"the model's {name} has dtype {odd[0]}, and only float32 can be trained here")
+
+@jax.jit
+def _all_finite(x, y): return jnp.isfinite(x).all() & jnp.isfinite(y).all()
+
+def _check_finite(x, y):
+    "Raise an error that names the first row that is not finite; of a traced table nothing is known."
+    if any(isinstance(v, jax.core.Tracer) or not getattr(v, "is_fully_addressable", True) for v in (x, y)): return
+    with jax.ensure_compile_time_eval(): # inside another program too
+        if _all_finite(x, y): return
+        for name, value in (("x", x), ("y", y)):
+            rows = jnp.flatnonzero(~jnp.isfinite(value).all(axis=1))
+            if not len(rows): continue
+            raise ValueError(f"{name} has NaN or infinite numbers in {len(rows)} of {len(x)} rows, "
+                             f"first in row {rows[0]}: leave these rows out")
 
 # %% ../nbs/04_minibatches.ipynb #b35d3d89
 def _check_counts(**counts):
@@ -171,18 +229,39 @@ def _check_counts(**counts):
         if not isinstance(value, (int, jnp.integer)): raise TypeError(f"{name}={value!r} is a {type(value).__name__}, expected a whole number")
         if value < 1: raise ValueError(f"{name}={value} must be at least 1")
 
+def _check_functions(loss, optimizer):
+    "What `fit` calls; `None` is left out."
+    if loss is not None and not callable(loss):
+        raise TypeError(f"loss={loss!r} is a {type(loss).__name__}, expected a function such as mse")
+    parts = (getattr(optimizer, name, None) for name in ("init", "update"))
+    if optimizer is not None and not all(map(callable, parts)):
+        value = f"={optimizer!r}" if isinstance(optimizer, str) else ""
+        raise TypeError(f"optimizer{value} is a {type(optimizer).__name__}, "
+                        "expected one of optax's, such as optax.adam(1e-3)")
+
 # %% ../nbs/04_minibatches.ipynb #96062aa0
 @partial(jax.jit, static_argnames="optimizer")
 def _remember(model, optimizer): return optimizer.init(model), jnp.zeros((0, 0)) # no losses so far
 
-def _begin(start, x, y, key=None, loss=None, learning_rate=None, optimizer=None, batch_size=None, n_batches=None):
+def _tables(x, y):
+    "Both as float32, and the dtype that `y` had, for an error."
+    _check_process()
+    return jnp.asarray(x, jnp.float32), jnp.asarray(y, jnp.float32), getattr(y, "dtype", None)
+
+def _begin(start, x, y, key=None, loss=None, learning_rate=None, optimizer=None,
+           batch_size=None, n_batches=None, y_dtype=None):
     "The `Run` that a call of `fit` starts from: settings resolved and checked, nothing trained."
     def is_traced(v): return isinstance(v, jax.core.Tracer)
+    _check_tables(x, y)
+    looked_at = isinstance(start, Run) and len(x) > _LARGE # to look again would take too long
+    if not looked_at: _check_finite(x, y)
     if key is not None: _check_key(key)
+    _check_functions(loss, optimizer)
     if isinstance(start, Run):
         if key is not None and not is_traced(key) and (jax.random.key_data(key) != jax.random.key_data(start.key)).any():
             raise ValueError(f"key={key} is another key than the run's: leave it out, or start from run.model")
         if optimizer not in (None, start.optimizer): raise ValueError("optimizer is another one than the run's, whose memory would not fit: leave it out, or start from run.model")
+        if batch_size is None: batch_size = min(start.batch_size, len(x))
         changes = dict(loss=loss, batch_size=batch_size, n_batches=n_batches)
         run = replace(start, **{name: value for name, value in changes.items() if value is not None})
     else:
@@ -190,8 +269,10 @@ def _begin(start, x, y, key=None, loss=None, learning_rate=None, optimizer=None,
             raise TypeError(f"start is a {type(start).__name__}, expected a Flax module with parameters, or a Run")
         if key is None: raise TypeError("key is missing: pass key=jax.random.key(0), or another number")
         optimizer = optimizer or _adam
+        if batch_size is None: batch_size = min(64, len(x))
+        _check_model(start)
         opt_state, losses = _remember(start, optimizer)
-        run = Run(TrainState(start, opt_state), losses, key, None, 0, loss or mse, optimizer, 64 if batch_size is None else batch_size, n_batches)
+        run = Run(TrainState(start, opt_state), losses, key, None, 0, loss or mse, optimizer, batch_size, n_batches)
     if learning_rate is not None:
         if run.optimizer is not _adam: raise ValueError(f"learning_rate={learning_rate} has no effect on the optimizer given, which has its own")
         if not is_traced(learning_rate) and not 0 < learning_rate < float("inf"): raise ValueError(f"learning_rate={learning_rate} must be a positive number")
@@ -200,27 +281,28 @@ def _begin(start, x, y, key=None, loss=None, learning_rate=None, optimizer=None,
         run = replace(run, state=TrainState(run.model, opt_state))
     _check_counts(batch_size=run.batch_size, n_batches=run.n_batches)
     _count_batches(len(x), run.batch_size, run.n_batches)
-    _check_data(run.model, x, y, run.loss, run.batch_size)
+    _check_data(run.model, x, y, run.loss, run.batch_size, y_dtype or y.dtype)
     return run
 
 # %% ../nbs/04_minibatches.ipynb #a7179681
 def fit(
     start:nnx.Module|Run, # a model to train, or a `Run` to go on from
-    x:Array,              # inputs `(n, in_features)`
-    y:Array,              # targets `(n, out_features)`
+    x:ArrayLike,          # inputs `(n, in_features)`
+    y:ArrayLike,          # targets `(n, out_features)`
     *,                    # keyword-only from here
     key:Array|None=None,  # decides the order of the data; a `Run` has its own
-    loss:Callable|None=None, # `loss(predictions, targets)`; `mse` for a model, unchanged for a `Run`
+    # `loss(predictions, targets)`; `mse` for a model, unchanged for a `Run`
+    loss:Callable[[Array, Array], Array]|None=None,
     learning_rate:Array|float|None=None, # of the default optimizer; 1e-3 for a model, unchanged for a `Run`
     optimizer:optax.GradientTransformation|None=None, # Adam for a model; used as it is
-    batch_size:int|None=None, # rows a step; 64 for a model, unchanged for a `Run`
+    batch_size:int|None=None, # rows a step; 64 for a model, unchanged for a `Run`, and all rows if they are fewer
     n_batches:int|None=None,  # steps an epoch; once through the data for a model, unchanged for a `Run`
     n_epochs:int=100,         # how many epochs to train
-    observe:Callable|None=None, # `observe(model)` is kept after every epoch
+    observe:Callable[[Any], Any]|None=None, # `observe(model)` is kept after every epoch
 )->Run: # the trained model and the losses
     "Train for `n_epochs` epochs, as one compiled program. The model or run passed in is left as it was."
-    x, y = jnp.asarray(x, jnp.float32), jnp.asarray(y, jnp.float32)
-    run = _begin(start, x, y, key, loss, learning_rate, optimizer, batch_size, n_batches)
+    x, y, y_dtype = _tables(x, y)
+    run = _begin(start, x, y, key, loss, learning_rate, optimizer, batch_size, n_batches, y_dtype)
     _check_counts(n_epochs=n_epochs)
     x, y, mesh = _placed(x, y)
     state, losses, observed = _epochs(run.state, x, y, run.key, run.epoch, loss=run.loss, optimizer=run.optimizer, batch_size=run.batch_size,
@@ -230,20 +312,23 @@ def fit(
 # %% ../nbs/04_minibatches.ipynb #45a470f2
 def fit_chunks(
     start:nnx.Module|Run, # a model to train, or a `Run` to go on from
-    x:Array,              # inputs `(n, in_features)`
-    y:Array,              # targets `(n, out_features)`
+    x:ArrayLike,          # inputs `(n, in_features)`
+    y:ArrayLike,          # targets `(n, out_features)`
     *,                    # keyword-only from here
     n_epochs:int=100,     # how many epochs in all
     every:int=1,          # epochs in a chunk
-    observe:Callable|None=None, # as for `fit`
-    **settings,           # `key`, `loss`, `learning_rate`, `optimizer`, `batch_size`, `n_batches`, as for `fit`
+    observe:Callable[[Any], Any]|None=None, # as for `fit`
+    key:Array|None=None,  # the rest as for `fit`
+    loss:Callable[[Array, Array], Array]|None=None, # `loss(predictions, targets)`
+    learning_rate:Array|float|None=None, # of the default optimizer
+    optimizer:optax.GradientTransformation|None=None, # Adam for a model
+    batch_size:int|None=None, # rows a step
+    n_batches:int|None=None,  # steps an epoch
 )->Iterator[Run]: # the run after each chunk, with the losses of that chunk
     "Train as `fit` does, and hand over the `Run` after every chunk. Settings are checked at once, training starts with the first `next`."
     _check_counts(n_epochs=n_epochs, every=every)
-    unknown = settings.keys() - {"key", "loss", "learning_rate", "optimizer", "batch_size", "n_batches"}
-    if unknown: raise TypeError(f"fit_chunks has no argument {', '.join(sorted(unknown))}")
-    x, y = jnp.asarray(x, jnp.float32), jnp.asarray(y, jnp.float32)
-    run = _begin(start, x, y, **settings)
+    x, y, y_dtype = _tables(x, y)
+    run = _begin(start, x, y, key, loss, learning_rate, optimizer, batch_size, n_batches, y_dtype)
     def chunks(run, left):
         while left:
             run = fit(run, x, y, n_epochs=min(every, left), observe=observe)

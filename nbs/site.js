@@ -6,9 +6,14 @@ function measure() {
     table.classList.toggle("wide", table.offsetWidth > table.parentElement.clientWidth);
   }
   for (const e of document.querySelectorAll("pre, .cell-output-display, .sd-table, .math.display")) {
-    const scrolls = e.scrollWidth > e.clientWidth + 1;
+    const scrolls = e.scrollWidth > e.clientWidth; // by a pixel is enough
     if (scrolls) e.tabIndex = 0; else e.removeAttribute("tabindex");
   }
 }
+// Quarto's box is empty and has no word on it.
+function label() {
+  for (const e of document.querySelectorAll("#quarto-search input:not([placeholder]), #quarto-search input[placeholder='']")) e.placeholder = "Search";
+}
 addEventListener("load", measure);
+addEventListener("load", label);
 addEventListener("resize", measure);

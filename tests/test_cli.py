@@ -221,6 +221,90 @@ def test_lines_in_a_log(tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().err == ""
 
 
+def lines_of(monkeypatch, capsys, *moments):
+    "What a log says of paintings that come at `moments`: pairs of seconds and progress."
+    times = iter([0, *(seconds for seconds, _ in moments)])
+    monkeypatch.setattr(cli, "time", SimpleNamespace(perf_counter=lambda: next(times)))
+    run = SimpleNamespace(epoch=1)
+    paintings = [SimpleNamespace(progress=done, losses=[.26], run=run) for _, done in moments]
+    assert list(cli._lines(paintings)) == paintings
+    return capsys.readouterr().err.splitlines()
+
+
+def test_no_time_is_left_in_a_log_before_it_can_be_told(monkeypatch, capsys):
+    "The first epoch may take minutes, compiling included: only the second says how long one takes."
+    first, second = lines_of(monkeypatch, capsys, (60, .01), (66, .03))
+    assert first == "epoch 1, 1%, loss 2.60e-01"
+    assert second.endswith(f", {6*97/2:.0f} s left")
+    assert lines_of(monkeypatch, capsys, (6, .5), (12, .5)) == ["epoch 1, 50%, loss 2.60e-01"]*2
+    assert lines_of(monkeypatch, capsys, (6, .9), (12, .95))[1].endswith(", 6 s left") # gone on with
+    assert lines_of(monkeypatch, capsys, (1, .2), (2, 1.)) == []
+
+
+FAILURES = {
+    "a missing file": (2, ["paint", "nowhere.jpg"]),
+    "a missing file to go on from": (2, ["resume", "nowhere"]),
+    "a missing painting": (2, ["render", "nowhere"]),
+    "a missing mask": (2, ["inpaint", "gray.jpg", "nowhere.png"]),
+    "an option that is none": (2, ["paint", "--colour", "red"]),
+    "a number that is none": (2, ["doctor", "--size", "x"]),
+    "a command that is none": (2, ["print"]),
+    "an argument that is missing": (2, ["inpaint"]),
+    "an unwritable output": (3, ["paint", "--out", "/proc/self/x.png"]),
+}
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_json_is_one_line_for_failures_too(photos, here, name):
+    code, line = FAILURES[name]
+    if name.startswith("an unwritable") and not os.path.isdir("/proc/self"): pytest.skip("no /proc here")
+    plain, result = here(*line), here(*line, "--json")
+    assert plain.returncode == result.returncode and plain.stdout == "" and plain.stderr == result.stderr
+    assert result.stdout.count("\n") == 1
+    said = json.loads(result.stdout)
+    assert said == dict(error=result.stderr.removeprefix("cadl-flax: ").rstrip("\n"), code=result.returncode)
+    assert result.returncode == code or name.startswith("an unwritable")
+
+
+@pytest.mark.parametrize("fault, code, error", [
+    (RuntimeError("a fault of ours"), 1, "RuntimeError: a fault of ours"),
+    (FileNotFoundError(2, "gone", "own.txt"), 1, "FileNotFoundError: [Errno 2] gone: 'own.txt'"),
+    (KeyboardInterrupt(), 130, "interrupted")], ids=["bug", "own file", "interrupt"])
+def test_json_is_one_line_for_bugs_and_interrupts(here, monkeypatch, capsys, fault, code, error):
+    def fail(*args): raise fault
+    monkeypatch.setattr(cli, "_picture", fail)
+    if code == 1: # a stack trace is due, and Python's exit code for it
+        with pytest.raises(type(fault)): here("paint", "--json")
+        said = capsys.readouterr().out
+    else:
+        result = here("paint", "--json")
+        assert result.returncode == code
+        said = result.stdout
+    assert said.count("\n") == 1 and json.loads(said) == dict(error=error, code=code)
+
+
+def test_json_after_two_dashes_is_a_name(here):
+    result = here("paint", "--", "--json")
+    assert failed(result, 2, "--json: No such file")
+
+
+@pytest.mark.parametrize("line, code", [
+    (["--help"], 3), (["paint", "--help"], 3), ([], 3), (["--version"], 3),
+    (["paint", *QUICK], 3), (["paint", "nowhere.jpg", "--json"], 2)], ids=str)
+def test_an_output_that_is_full_is_a_line(tmp_path, line, code):
+    if not os.path.exists("/dev/full"): pytest.skip("there is no /dev/full here")
+    with open("/dev/full", "w") as full:
+        result = subprocess.run([sys.executable, "-m", "cadl_flax", *line], cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True, timeout=300)
+    assert result.returncode == code and result.stderr.startswith("cadl-flax: ") and result.stderr.count("\n") == 1, result
+    if code == 3: assert "No space left" in result.stderr
+
+
+@pytest.mark.parametrize("line", [["paint", ""], ["resume", ""], ["render", ""], ["inpaint", ""], ["inpaint", "gray.jpg", ""], ["paint", "--out", ""], ["render", "x", "--out", ""]], ids=str)
+def test_a_name_of_no_letters_is_named(photos, here, tmp_path, line):
+    for name in ("gray.jpg", "x"): (tmp_path/name).write_bytes((photos/"gray.jpg").read_bytes())
+    assert failed(here(*line), 2, "''")
+
+
 def test_json_is_one_line_for_machines(photos, tmp_path, here):
     result = here("paint", photos/"gray.jpg", *QUICK, "--json")
     facts = json.loads(result.stdout)

@@ -72,8 +72,8 @@ def grid_by_hand(grid, x):
     extent = np.array(grid.extent, np.float32)
     for k, point in enumerate(np.clip(np.asarray(x, np.float32)/extent, -1, 1)):
         columns = []
-        for table, cells in zip(grid.tables, grid.resolutions):
-            table, cells, total = np.asarray(table[...], float), np.array(cells), 0
+        for stored, resolution in zip(grid.tables, grid.resolutions):
+            table, cells, total = np.asarray(stored[...], float), np.array(resolution), 0
             sides = cells + grid.order
             at = (point + np.float32(1))/2*cells.astype(np.float32)
             cell = np.clip(np.floor(at), 0, cells - 1).astype(int)

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 from flax import nnx
+from conftest import PEAK_MEMORY
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -381,6 +382,12 @@ def test_a_small_file_asks_for_no_large_memory(desk, whole):
     arrays, words = whole
     huge = {**arrays, "image": np.zeros((1, 4), np.uint8)}
     forged(huge, words | {"network": '"grid"'})
-    program = "import resource, sys; from cadl_flax.__main__ import main; code = main(['render', 'x.safetensors']); print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss); sys.exit(code)"
+    program = PEAK_MEMORY + """
+import sys
+from cadl_flax.__main__ import main
+code = main(["render", "x.safetensors"])
+print(peak_memory())
+sys.exit(code)
+"""
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert result.returncode == 2 and int(result.stdout) < 1.5e6

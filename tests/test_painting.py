@@ -1,18 +1,28 @@
 "Any picture can be painted, and a painting is what it says."
+import io
+import itertools
+import re
 import subprocess
 import sys
 from functools import partial
+from types import SimpleNamespace
 
 import jax
 import numpy as np
 import pytest
+from conftest import PEAK_MEMORY
 from skimage import data
+from tqdm import tqdm
 
 import cadl_flax
 from cadl_flax.networks import MLP
-from cadl_flax.painting import _LEARNING_RATES, Painting, paint, paint_chunks
-from cadl_flax.pictures import psnr, read_image, shrink
+from cadl_flax.painting import (
+    _LEARNING_RATES, Painting, _begin_named, _early_steps, _progress_bar, _step_of_first_epoch, paint,
+    paint_chunks)
+from cadl_flax.pictures import pixels, psnr, read_image, render, shrink
 from cadl_flax.regression import mae
+from cadl_flax.tracking import save
+from cadl_flax.training import _begin, mse
 
 PHOTO = shrink(data.astronaut(), 24)
 RAMP = np.linspace(0, 1, 24*24*3).reshape(24, 24, 3)
@@ -175,8 +185,8 @@ def test_decibels_at_the_pixels_and_between_in_fifteen_seconds(name, at, between
 
 @pytest.mark.slow
 def test_twelve_megapixels_fit_into_six_gibibytes(tmp_path):
-    code = """
-import resource, sys
+    code = PEAK_MEMORY + """
+import sys
 import numpy as np
 from skimage import data
 from cadl_flax import paint
@@ -184,7 +194,7 @@ photo = np.tile(data.astronaut(), (6, 8, 1))[:3000, :4000]
 painting = paint(photo, seconds=20)
 painting.save(sys.argv[1])
 assert painting.render().shape == (3000, 4000, 3)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(peak_memory())
 """
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path/"large.png")], capture_output=True, text=True, check=True)
     assert int(done.stdout)/2**20 < 6
@@ -219,3 +229,76 @@ def test_sizes_of_nothing_are_refused():
 def test_the_learning_rate_falls_along_a_cosine():
     rates = [float(p.run.state.opt_state.hyperparams["learning_rate"]) for p in paint_chunks(PHOTO, n_epochs=8, learning_rate=.004, n_frames=1)]
     np.testing.assert_allclose(rates, .004*(.51 + .49*np.cos(np.pi*np.arange(8)/8)), rtol=1e-5)
+
+
+def test_a_bar_tells_the_time_left_from_the_epochs_it_has_seen(monkeypatch):
+    "Of a painting that goes on at 90 % the first epochs say how long the rest takes, not the 90 %."
+    clock = itertools.count(100, .5)
+    monkeypatch.setattr(tqdm, "_time", lambda self: next(clock), raising=False)
+    monkeypatch.setattr("tqdm.std.time", lambda: next(clock))
+    shares = np.linspace(.9, .91, 11)
+    paintings = [SimpleNamespace(progress=p, losses=[.1], run=SimpleNamespace(loss=mse)) for p in shares]
+    said = io.StringIO()
+    assert list(_progress_bar(paintings, file=said, mininterval=0)) == paintings
+    left = [line.split("<")[1].split()[0].rstrip(",") for line in said.getvalue().split("\r") if "<" in line]
+    assert left[:2] == ["?", "?"] # nothing is known before the second one
+    minutes, seconds = map(int, left[-1].split(":"))
+    assert 30 < 60*minutes + seconds < 300 # nine times what ten steps of half a second or more took
+
+
+@pytest.mark.parametrize("window", [(0, 0, 1), (0, 0, 1, 1, 1), ()])
+def test_a_window_of_other_than_four_numbers_is_named(window):
+    painting = paint(PHOTO, network="mlp", n_epochs=1)
+    with pytest.raises(ValueError, match=re.escape(f"window={window} must be four numbers, (top, left, bottom, right)")): painting.render(4, 4, window=window)
+    assert painting.render(4, 4, window=np.array([-1, -1, 1, 1.])).shape == (4, 4, 3)
+
+
+def test_a_missing_folder_is_named_with_the_file_that_was_asked_for(tmp_path):
+    painting, path = paint(PHOTO, network="mlp", n_epochs=1), tmp_path/"nowhere"/"x.png"
+    for write in (painting.save, painting.film().save, partial(save, painting)):
+        with pytest.raises(FileNotFoundError) as caught: write(path)
+        assert caught.value.filename == str(path) and caught.value.filename2 is None
+    (tmp_path/"taken.png").mkdir()
+    with pytest.raises(OSError) as caught: painting.save(tmp_path/"taken.png")
+    assert caught.value.filename == str(tmp_path/"taken.png") and [p.name for p in tmp_path.iterdir()] == ["taken.png"]
+
+
+def test_an_exact_copy_is_called_one():
+    "No error is left to measure, so its decibels would be infinite."
+    flat = np.full((4, 4), 128, np.uint8)
+    painting = paint(flat, n_epochs=300)
+    assert painting.psnr == float("inf")
+    assert "exact copy" in painting._repr_html_() and "inf" not in painting._repr_html_()
+
+
+@pytest.mark.parametrize("n_frames, n_batches", [(40, 32), (40, 8), (60, 128), (2, 32), (1, 32), (41, 1)])
+def test_half_of_the_frames_are_of_the_first_epoch(n_frames, n_batches):
+    steps = _early_steps(n_frames, n_batches)
+    assert len(steps) == min(n_frames//2, n_batches)
+    assert steps[:1] == [0]*bool(steps) and steps == sorted(set(steps))
+    assert not steps or steps[-1] < n_batches
+
+
+def test_the_film_begins_before_the_first_step_and_is_half_formation():
+    painting = paint(PHOTO, n_epochs=40)
+    distances = [psnr(frame, painting.frames[-1]) for frame in painting.frames[:-1]]
+    assert distances[0] < 15 and len(painting.frames) <= 40
+    assert np.mean(np.array(distances) < 25) >= .5
+
+
+def test_a_frame_of_the_first_epoch_is_the_painting_after_so_many_steps():
+    "The last step of the first epoch, taken by itself, gives the painting after that epoch."
+    chunks = paint_chunks(PHOTO, n_frames=2)
+    first = next(chunks)
+    n = first.run.n_batches
+    h, w, channels = PHOTO.shape
+    key = jax.random.key(0)
+    model, data_key = _begin_named(key, name="half-grid", h=h, w=w, channels=channels)
+    x, y = map(jax.numpy.asarray, pixels(PHOTO))
+    size = first.run.batch_size
+    run = _begin(model, x, y, data_key, learning_rate=5e-3, batch_size=size, n_batches=n)
+    settings = dict(loss=run.loss, optimizer=run.optimizer, batch_size=size, n_batches=n)
+    state = run.state
+    for step in range(n): state = _step_of_first_epoch(state, x, y, run.key, step, **settings)
+    stepped = psnr(render(state.model, *PHOTO.shape[:2]), first.render())
+    assert stepped > 50

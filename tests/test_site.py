@@ -1,8 +1,15 @@
-"The built site: links, documentation, mathematics, and how it does in a browser. CADL_FLAX_SITE names a folder with a site that is built already."
-import functools, html, http.server, importlib.util, json, os, re, shutil, subprocess, sys, threading
+"""The built site: links, documentation, mathematics, and how it does in a browser.
+
+All of it is asked of two sites: the one that is built here, and the same in the shape that Quarto
+gives it. CADL_FLAX_SITE names a folder with a site that is built already.
+"""
+import contextlib, functools, html, http.server, importlib.util, json, os, re, runpy, shutil, subprocess, sys, threading, unicodedata, warnings
 from pathlib import Path
 
-import numpy as np, pytest
+import numpy as np, pytest, quarto_shape, yaml
+from conftest import do_without, installed
+from nbdev.process import NBProcessor
+from nbdev.processors import _do_eval
 from skimage.io import imread, imsave
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -18,12 +25,35 @@ def run(*args, root=ROOT, **env):
 
 
 @pytest.fixture(scope="session")
-def site(tmp_path_factory):
-    built = os.environ.get("CADL_FLAX_SITE")
-    if built: return (ROOT/built).resolve()
+def built(tmp_path_factory):
+    given = os.environ.get("CADL_FLAX_SITE")
+    if given: return (ROOT/given).resolve()
     out = tmp_path_factory.mktemp("built")/"site"
     done = run("--out", out)
     assert done.returncode in (0, 1), done.stdout + done.stderr # 1: faults, of which the tests below say more
+    return out
+
+
+def from_quarto(site): return 'name="generator" content="quarto-' in page(site, "index")
+
+
+@pytest.fixture(scope="session")
+def raw(built, tmp_path_factory):
+    "What Quarto would have rendered, before anything is done to it."
+    if from_quarto(built): pytest.skip("this site comes from Quarto itself")
+    out = tmp_path_factory.mktemp("quarto")/"site"
+    quarto_shape.write(built, out)
+    return out
+
+
+@pytest.fixture(scope="session", params=["as built", "as Quarto"])
+def site(request, built, tmp_path_factory):
+    if request.param == "as built": return built
+    out = tmp_path_factory.mktemp("finished")/"site"
+    shutil.copytree(request.getfixturevalue("raw"), out)
+    with contextlib.chdir(ROOT):
+        config = yaml.safe_load((ROOT/"_quarto.yml").read_text())
+        tool.finish_site(out, tool.entries(config, ROOT/"nbs"))
     return out
 
 
@@ -41,6 +71,47 @@ def test_no_faults(site):
     assert tool.faults(site) == []
 
 
+def test_what_quarto_writes_is_not_fit_to_publish(raw):
+    "The recorded shape holds what `finish_site` is for: without it, all of this would be published."
+    found = tool.faults(raw)
+    assert [f for f in found if "requirejs" in f] and [f for f in found if "jquery" in f]
+    fonts = "https://fonts.googleapis.com/css2 is loaded from the network"
+    sheets = {f"site_libs/bootstrap/bootstrap{mode}-1.min.css: {fonts}" for mode in ("", "-dark")}
+    assert {f for f in found if "googleapis" in f} == sheets
+    text = page(raw, "input_representation")
+    assert '<p><math display="block"' in text.replace("\n", "") and text.count('id="quarto-bootstrap"') == 3
+    assert not [f for f in found if "quarto-bootstrap" in f or "highlighting-styles" in f] # which is no fault
+
+
+def test_the_program_quarto_is_run(raw, tmp_path):
+    "`--quarto`, with a program of that name that writes the recorded shape: all is well, and its warnings are passed on."
+    (tmp_path/"bin").mkdir()
+    program = tmp_path/"bin/quarto"
+    program.write_text(f"""#!/bin/sh
+test "$1" = render && test "$3" = --no-execute && test -f "$2/pictures.ipynb" || exit 3
+echo '[ 1/23] pictures.ipynb'
+echo 'WARN: Unable to resolve link target: x.py'
+cp -r '{raw}' "$2/_site"
+""")
+    program.chmod(0o755)
+    path = f"{program.parent}:{os.environ['PATH']}"
+    done = run("--quarto", "--out", tmp_path/"site", PATH=path)
+    warning, built, faults = done.stdout.splitlines()
+    assert done.returncode == 0 and faults == "0 faults", done.stdout + done.stderr
+    assert warning == "WARN: Unable to resolve link target: x.py" and f"{len(NOTEBOOKS)} pages" in built
+    program.write_text("#!/bin/sh\necho 'ERROR: YAMLException'; exit 1\n")
+    done = run("--quarto", "--out", tmp_path/"site", PATH=path)
+    assert done.returncode == 2 and done.stderr == "site.py: quarto render failed\nERROR: YAMLException\n\n"
+
+
+def test_nothing_of_the_network_is_left(site):
+    "Whatever it is called: no sheet, script, font or address of a library that is fetched."
+    for path in [*site.rglob("*.html"), *site.rglob("*.css")]:
+        text = re.sub(r"<a\b[^>]*>|<code.*?</code>", "", path.read_text(), flags=re.S)
+        assert not re.search(r"""(?:src|@import|\burl\(|<link[^>]*href)\s*=?\s*["'(]?\s*(?:https?:)?//""", text), path.name
+        assert not re.search(r"requirejs|require\.min\.js|define\('jquery'|fonts\.googleapis", text), path.name
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 def test_a_page(site, path):
     text = page(site, tool.page_name(path))
@@ -48,7 +119,8 @@ def test_a_page(site, path):
     assert html.unescape(re.search(r"<title>(.*?)</title>", text)[1]).startswith(title)
     assert title in visible(re.search(r"<h1.*?</h1>", text)[0])
     assert re.search(rf'class="minutes">\s*<p>(Page \d+ · )?\d+ min · <a href="notebooks/{path.name}" download', text)
-    assert (site/"notebooks"/path.name).read_bytes() == path.read_bytes()
+    offered = (site/"notebooks"/path.name).read_text(encoding="utf-8")
+    assert offered == tool.download(path, tool.repository())
     sidebar = text[text.index('id="quarto-sidebar"'):text.index('id="quarto-sidebar-glass"')]
     order = re.findall(r"[\w]+(?=\.ipynb)", (ROOT/"_quarto.yml").read_text())
     assert [Path(h).stem for h in re.findall(r'href="([^"#]+\.html)"', sidebar)] == [tool.page_name(Path(p)) for p in order]
@@ -59,7 +131,7 @@ def test_a_page(site, path):
     for s in exported:
         for name in re.findall(r"^(?:def|class) ([a-zA-Z]\w*)", s, re.M): assert heading(text, name)
     for s, _ in cells(path):
-        if alt := re.search(r"^#\| fig-alt: *[\"']?(.*?)[\"']?$", s, re.M): assert f'alt="{alt[1]}"' in html.unescape(text)
+        if alt := tool.directives(s).get("fig-alt"): assert f'alt="{alt}"' in html.unescape(text)
         if re.search(r"^#\| hide$", s, re.M): assert s.splitlines()[-1] not in visible(text)
     for s, c in cells(path):
         for o in c["outputs"]:
@@ -113,6 +185,10 @@ FAULTS = {
     '<script src="//example.org/x.js"></script>': "//example.org/x.js is loaded from the network",
     f"<p>{'long'*400_000}</p>": "is larger than 1.5 MB",
     "<style>@import url(https://example.org/x.css);</style>": "https://example.org/x.css is loaded from the network",
+    '<style>@import url("https://example.org/x.css");</style>': "https://example.org/x.css is loaded from the network",
+    '<style>@import"https://example.org/x.css";</style>': "https://example.org/x.css is loaded from the network",
+    "<style>@import '//example.org/x.css' screen;</style>": "//example.org/x.css is loaded from the network",
+    '<link rel="preconnect" href="https://example.org">': "https://example.org is loaded from the network",
     '<picture><source srcset="x.png 2x"></picture>': "x.png is not there",
     '<img src="data:image/png;base64,AAAA">': "an image has no alt text",
     '<i id="install"></i>': "the id install stands 2 times",
@@ -132,6 +208,9 @@ def test_faults_are_found(site, tmp_path):
     (copy/"index.html").write_text(sound.replace("<h1", "<h2").replace("</h1", "</h2").replace("sidebar-navigation", "x").replace("<title>", "<title></title><b>"))
     assert {"index.html: no h1", "index.html: no sidebar", "index.html: no title"} <= set(tool.faults(copy))
     (copy/"index.html").write_text(sound + '<a href="https://example.org">out</a>')
+    for sheet in ('@import"https://example.org/x.css";a{}', "@import url('https://example.org/x.css');a{}"):
+        (copy/"styles.css").write_text(sheet)
+        assert tool.faults(copy) == ["styles.css: https://example.org/x.css is loaded from the network"]
     (copy/"styles.css").write_text("a { background: url(lost.png) } b { background: url(data:image/png;base64,AAAA) }")
     assert tool.faults(copy) == ["styles.css: lost.png is not there"]
     done = run("--faults", copy)
@@ -219,7 +298,8 @@ def address(request, site):
             server.shutdown()
 
 
-# pictures that are broken or wider than their column, and text whose contrast is under WCAG AA: 4.5, or 3 if it is large
+# pictures that are broken or wider than their column, printed lines that are cut, and text whose
+# contrast is under WCAG AA: 4.5, or 3 if it is large; seen through what is half transparent
 LOOK = """() => {
   const faults = [], rgba = c => (c.match(/[\\d.]+/g) || []).map(Number), column = document.querySelector("main").getBoundingClientRect();
   for (const img of document.images) {
@@ -227,7 +307,17 @@ LOOK = """() => {
     if ((img.closest(".cell-output-display") || img).getBoundingClientRect().right > column.right + 1) faults.push("wide picture " + img.alt);
   }
   const light = c => { const [r, g, b] = c.map(v => (v /= 255) <= .03928 ? v/12.92 : ((v + .055)/1.055)**2.4); return .2126*r + .7152*g + .0722*b; };
-  const behind = e => { for (; e; e = e.parentElement) { const c = rgba(getComputedStyle(e).backgroundColor); if (c.length == 3) return c; } return [255, 255, 255]; };
+  for (const pre of document.querySelectorAll(".cell-output pre")) if (pre.scrollWidth > pre.clientWidth) faults.push("cut: " + pre.textContent.slice(0, 60));
+  const behind = e => {
+    const over = [];
+    let ground = [255, 255, 255];
+    for (; e; e = e.parentElement) {
+      const [r, g, b, a = 1] = rgba(getComputedStyle(e).backgroundColor);
+      if (a == 1) { ground = [r, g, b]; break; }
+      over.push([r, g, b, a]);
+    }
+    return over.reduceRight((c, [r, g, b, a]) => [r, g, b].map((v, i) => a*v + (1 - a)*c[i]), ground);
+  };
   const seen = new Set();
   for (const e of document.querySelectorAll("body *")) {
     if (![...e.childNodes].some(n => n.nodeType == 3 && n.data.trim()) || !e.checkVisibility() || e.closest("annotation, script, style")) continue;
@@ -237,6 +327,11 @@ LOOK = """() => {
   }
   return faults.concat([...seen]);
 }"""
+
+
+def shown(site, built):
+    "The pages to look at: all of the site that is built, and of the other what differs."
+    return sorted(site.glob("*.html")) if site == built else [site/f"{name}.html" for name in VARIED]
 
 
 def visit(browser, address, mode, width):
@@ -257,10 +352,14 @@ def visit(browser, address, mode, width):
 def is_dark(tab): return tab.evaluate("!!document.querySelector('html.quarto-dark, body.quarto-dark')")
 
 
-def test_pages(browser, address, site):
+# every kind of content: wide tables, formulas, films, long outputs, folds, arguments, the painter
+VARIED = ["command_line", "errata", "gallery", "glossary", "index", "input_representation", "live", "minibatches", "painting", "tracking"]
+
+
+def test_pages(browser, address, site, built):
     for mode, width in [("light", 390), ("dark", 1280)] if address.startswith("file") else [("dark", 390), ("light", 1280)]:
         tab, noise = visit(browser, address, mode, width)
-        for path in sorted(site.glob("*.html")):
+        for path in shown(site, built):
             tab.goto(f"{address}/{path.name}")
             tab.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
             assert is_dark(tab) == (mode == "dark")
@@ -271,12 +370,55 @@ def test_pages(browser, address, site):
         tab.context.close()
 
 
+def test_the_header_stays(browser, site):
+    "The search and the switch to dark are there on the way down, and nothing of the sidebars is under them."
+    for width in (390, 1280):
+        tab, _ = visit(browser, site.as_uri(), "light", width)
+        tab.goto(site.as_uri() + "/errata.html")
+        tab.mouse.wheel(0, 3000)
+        tab.wait_for_function("scrollY > 1000")
+        tab.wait_for_timeout(400)
+        box = tab.locator("#quarto-header").bounding_box()
+        assert box["y"] == 0 and tab.is_visible("#quarto-search")
+        if width > 1000:
+            for bar in ("#quarto-sidebar", "#quarto-margin-sidebar"):
+                assert tab.locator(bar).bounding_box()["y"] >= box["height"] - 1, bar
+        tab.context.close()
+
+
+def test_what_is_drawn_in_formulas_is_in_the_font(browser, site):
+    "Without a font for mathematics an exponent floats a line too high; the one here is a part of STIX Two Math."
+    held = re.search(r"unicode-range:(.*?);", (site/"styles.css").read_text(), re.S)[1]
+    spans = [[int(n, 16) for n in r.split("-")] for r in re.findall(r"U\+([0-9A-F-]+)", held)]
+
+    def drawn(formula):
+        "Its characters; a variable of one letter is drawn as the italic of mathematics."
+        text = re.sub(r"<annotation.*?</annotation>", "", formula, flags=re.S)
+        for letter in re.findall(r"<mi>(.)</mi>", text):
+            names = [unicodedata.name(letter).replace("LATIN ", "").replace("GREEK ", "").replace(" LETTER", "")]
+            yield from (c for n in names if (c := italics.get(f"MATHEMATICAL ITALIC {n}")))
+        yield from visible(text)
+    italics = {unicodedata.name(chr(c), ""): chr(c) for c in [*range(0x1D434, 0x1D468), *range(0x1D6E2, 0x1D71C)]}
+    missing = {(path.name, c) for path in site.glob("*.html") for f in re.findall(r"<math\b.*?</math>", path.read_text(), re.S)
+               for c in drawn(f) if not c.isspace() and not any(span[0] <= ord(c) <= span[-1] for span in spans)}
+    assert missing == set()
+    tab, noise = visit(browser, site.as_uri(), "light", 1280)
+    tab.goto(site.as_uri() + "/input_representation.html")
+    assert tab.evaluate("document.fonts.load('16px \"STIX Two Math\"', 'x').then(f => f.length == 1 && f[0].status == 'loaded')")
+    assert tab.evaluate("[...document.querySelectorAll('math')].every(m => getComputedStyle(m).fontFamily.startsWith('\"STIX Two Math\"'))")
+    hang = tab.evaluate("""() => { const [x, one] = [...document.querySelectorAll('main msub')].find(e => e.checkVisibility()).children;
+      return (one.getBoundingClientRect().bottom - x.getBoundingClientRect().bottom)/parseFloat(getComputedStyle(x).fontSize); }""")
+    assert hang > .1 # an index hangs below the foot of its letter; without the font it stands beside it
+    assert noise == []
+    tab.context.close()
+
+
 @pytest.mark.parametrize("mode, width", [("dark", 390), ("light", 1280)])
-def test_accessibility(browser, site, mode, width):
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed: no accessibility check").Axe()
+def test_accessibility(browser, site, built, mode, width):
+    axe = installed("axe_playwright_python.sync_playwright").Axe()
     # contrast is looked at in every state of every page above, and faster
     tab, only, found = *visit(browser, site.as_uri(), mode, width)[:1], {"resultTypes": ["violations"], "rules": {"color-contrast": {"enabled": False}}}, set()
-    for path in sorted(site.glob("*.html")) if width > 1000 else [site/"index.html", site/"live.html"]:
+    for path in shown(site, built) if width > 1000 else [site/"index.html", site/"live.html"]:
         tab.goto(path.as_uri())
         found |= {(path.name, f["id"], f["nodes"][0]["html"][:200]) for f in axe.run(tab, options=only).response["violations"] if f["impact"] in ("serious", "critical")}
     assert found == set()
@@ -300,7 +442,8 @@ def test_search_and_the_dark_mode(browser, address):
         tab.click(".quarto-color-scheme-toggle")
         tab.wait_for_function("dark => !!document.querySelector('html.quarto-dark, body.quarto-dark') != dark", arg=mode == "dark")
         tab.reload()
-        assert is_dark(tab) != (mode == "dark") # it is remembered
+        if address.startswith("http") or tab.evaluate("!!window.smalldocsToggleScheme"): # Quarto remembers nothing from disk
+            assert is_dark(tab) != (mode == "dark")
         assert noise == []
         tab.context.close()
 
@@ -388,23 +531,184 @@ def test_markdown_twins(site):
         prose = re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S)
         for target in re.findall(r"\]\((\w+\.(?:md|ipynb))[)#]", prose): assert (site/target).is_file(), (name, target)
         for s, _ in cells(path):
-            if alt := re.search(r"^#\| fig-alt: *[\"']?(.*?)[\"']?$", s, re.M): assert f"*Figure: {alt[1]}*" in text
+            if alt := tool.directives(s).get("fig-alt"): assert f"*Figure: {alt}*" in text
             if re.search(r"^#\| exports$", s, re.M): assert re.sub(r"^#\|.*\n", "", s, flags=re.M).strip() in text
 
 
-def test_an_address_adds_links(tmp_path):
-    "With the publishing setting filled in, each page can be opened in Colab, and the commit at its foot leads to it."
-    for name in ("settings.ini", "_quarto.yml", "tools", "nbs"): (shutil.copytree if (ROOT/name).is_dir() else shutil.copy)(ROOT/name, tmp_path/name)
+def copy_project(folder, **settings):
+    "What the site is built from, with other settings."
+    for name in ("settings.ini", "_quarto.yml", "pyproject.toml", "tools", "nbs", "cadl_flax"):
+        (shutil.copytree if (ROOT/name).is_dir() else shutil.copy)(ROOT/name, folder/name)
+    text = (folder/"settings.ini").read_text()
+    for key, value in settings.items():
+        text, n = re.subn(rf"^{key} =.*$", f"{key} = {value}", text, flags=re.M)
+        assert n == 1, key
+    (folder/"settings.ini").write_text(text)
+
+
+def in_copy(folder, *command):
+    "A command of Python in the copy, which imports the copy's package."
+    return subprocess.run([sys.executable, *map(str, command)], cwd=folder, capture_output=True, text=True,
+                          env={**os.environ, "PYTHONPATH": str(folder)})
+
+
+NBDEV_EXPORT = ("-c", "from nbdev.doclinks import nbdev_export as e; e()")
+
+
+def test_an_address_adds_links_and_breaks_none(tmp_path):
+    "With the publishing settings filled in, sources, Colab and the commit are linked, and the site still works from disk."
+    git = "https://github.com/someone/elsewhere"
+    copy_project(tmp_path, git_url=git, doc_host="https://someone.github.io", doc_baseurl="/elsewhere")
+    assert in_copy(tmp_path, *NBDEV_EXPORT).returncode == 0
+    done = in_copy(tmp_path, "tools/site.py", "--out", "site")
+    assert done.returncode == 0 and done.stdout.splitlines()[-1] == "0 faults", done.stdout + done.stderr
+    built = tmp_path/"site"
+    text = page(built, "pictures")
+    assert 'href="https://colab.research.google.com/github/someone/elsewhere/blob/main/nbs/00_pictures.ipynb">Open in Colab</a>' in text
+    assert tool.in_colab(git) in text
+    for path in built.glob("*.html"):
+        text = path.read_text()
+        for link, module, line in re.findall(r'href="([^"]*/blob/main/cadl_flax/(\w+)\.py#L([^"]*))"', text):
+            assert link.startswith(git + "/blob/"), link
+            assert re.match(r"(@|def |class )", (tmp_path/f"cadl_flax/{module}.py").read_text().splitlines()[int(line) - 1]), link
+        assert 'href="https://someone.github.io' not in re.sub(r"<(?:link|meta)\b[^>]*>", "", text), path.name
+        assert "None" not in re.findall(r'href="([^"]*)"', text)
+    assert page(built, "minibatches").count('/blob/main/cadl_flax/training.py#L') >= 4
+    assert re.search(r'<a href="(\./)?minibatches\.html#fit"[^>]*><code>fit</code>', page(built, "index"))
+    assert "/blob/main/cadl_flax/painting.py#L" not in page(built, "command_line") # the command `paint` is not the function
+
+
+def test_no_address_no_links(tmp_path):
+    copy_project(tmp_path, git_url="", doc_host="", doc_baseurl=".")
     for path in tmp_path.glob("nbs/*.ipynb"): # what they show does not matter here
         nb = json.loads(path.read_text())
         path.write_text(json.dumps({**nb, "cells": nb["cells"][:3]}))
-    settings = (tmp_path/"settings.ini").read_text()
-    assert "colab" not in run("--out", tmp_path/"site", root=tmp_path).stdout and "colab" not in page(tmp_path/"site", "pictures")
-    (tmp_path/"settings.ini").write_text(settings.replace("\ngit_url =", "\ngit_url = https://github.com/someone/cadl_flax"))
-    run("--out", tmp_path/"site", root=tmp_path)
+    in_copy(tmp_path, "tools/site.py", "--out", "site")
     text = page(tmp_path/"site", "pictures")
-    assert 'href="https://colab.research.google.com/github/someone/cadl_flax/blob/main/nbs/00_pictures.ipynb">Open in Colab</a>' in text
-    assert "%pip install git+https://github.com/someone/cadl_flax" in text
+    assert "colab" not in text and "github.com" not in text and "/blob/" not in text
+
+
+# ------------------------------------------------------------------------------ what other programs read
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_every_directive_is_yaml(path):
+    "Quarto reads `#| key: value` as YAML, and stops where it is none: a text with a colon needs quotes."
+    for source, cell in cells(path):
+        for line in re.findall(r"^#\| *([\w-]+: .*)$", source, re.M):
+            try:
+                (key, value), = yaml.safe_load(line).items()
+            except (yaml.YAMLError, AttributeError, ValueError) as e:
+                pytest.fail(f"{path.name}, cell {cell['id']}: #| {line}\n{e}")
+            if key in ("fig-alt", "fig-cap", "tbl-cap", "code-summary"):
+                assert isinstance(value, str) and value.strip(), line
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_no_cell_mixes_imports_and_other_code(path):
+    "nbdev runs cells that import, to document what they define, and warns where that runs more."
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for cell in NBProcessor(path).nb.cells: _do_eval(cell)
+
+
+def test_nbdev_prepares_the_notebooks(tmp_path):
+    "The step of nbdev_docs before Quarto's, with nbdev's own documentation of names."
+    copy_project(tmp_path)
+    step = "import warnings; warnings.filterwarnings('error', 'Found cells'); from nbdev.serve import proc_nbs; proc_nbs(n_workers=0, force=True)"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FLAX_DOC_BUILD", "1")
+        done = in_copy(tmp_path, "-c", step)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(list((tmp_path/"_proc").glob("*.ipynb"))) == len(NOTEBOOKS)
+
+
+def test_nbdev_leaves_the_readme_alone(tmp_path):
+    "nbdev_docs and nbdev_prepare write README.md anew where it is older than the index, without our pictures and links."
+    copy_project(tmp_path)
+    (tmp_path/"README.md").write_text("ours")
+    os.utime(tmp_path/"README.md", (0, 0))
+    done = in_copy(tmp_path, "-c", "from nbdev.quarto import nbdev_readme; nbdev_readme.__wrapped__(chk_time=True)")
+    assert done.returncode == 0 and "python tools/site.py --readme" in done.stdout
+    assert (tmp_path/"README.md").read_text() == "ours"
+
+
+def workflow(name): return yaml.safe_load((ROOT/f".github/workflows/{name}.yml").read_text())
+
+
+def test_the_workflow_publishes_only_what_it_has_tested():
+    site = workflow("site")
+    build, publish = site["jobs"]["build"], site["jobs"]["publish"]
+    used = {step["uses"].partition("@")[0]: step for step in [*build["steps"], *publish["steps"]] if "uses" in step}
+    assert "pull_request" in site[True] and "pull_request" in publish["if"] and "PUBLISH_SITE" in publish["if"] # True: YAML's `on`
+    assert build["permissions"] == {"contents": "read"} and publish["permissions"] == {"pages": "write", "id-token": "write"}
+    version = used["quarto-dev/quarto-actions/setup"]["with"]["version"]
+    assert [int(n) for n in version.split(".")] >= [1, 8, 0] and version.count(".") == 2
+    majors = {used[f"actions/{name}"]["uses"].partition("@")[2] for name in ("upload-pages-artifact", "deploy-pages")}
+    assert len(majors) == 1 # they are made for each other
+    assert publish["environment"]["url"] == "${{ steps.deployment.outputs.page_url }}" and publish["steps"][-1]["id"] == "deployment"
+
+
+@pytest.mark.parametrize("name", ["site", "test"])
+def test_a_workflow_asks_for_little_and_skips_nothing(name):
+    found = workflow(name)
+    assert found["permissions"] == {} and "group" in found["concurrency"]
+    for job in found["jobs"].values():
+        assert job["permissions"] and job["timeout-minutes"]
+    tested = [job for job in found["jobs"].values() if any("pytest" in step.get("run", "") for step in job["steps"])]
+    assert tested and all((found.get("env", {}) | job.get("env", {}))["CADL_FLAX_BROWSER"] == "required" for job in tested)
+
+
+def test_a_missing_browser_fails_where_it_is_required(monkeypatch):
+    def outcome(what, name):
+        try:
+            what(name)
+        except (pytest.skip.Exception, pytest.fail.Exception) as e: # a skip here would skip this test
+            return type(e), str(e)
+    monkeypatch.delenv("CADL_FLAX_BROWSER", raising=False)
+    assert outcome(do_without, "none") == (pytest.skip.Exception, "none: no test in a browser")
+    monkeypatch.setenv("CADL_FLAX_BROWSER", "required")
+    assert outcome(do_without, "none") == (pytest.fail.Exception, "none: no test in a browser")
+    assert outcome(installed, "no_such.x") == (pytest.fail.Exception, "no_such is not installed: no test in a browser")
+
+
+def targets(text):
+    "The links and pictures of a Markdown text, without those in code."
+    text = re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S)
+    return re.findall(r"\]\(([^)]+)\)", text) + re.findall(r'\b(?:src|srcset|href)="([^"]+)"', text)
+
+
+def relative(found): return [t for t in found if not re.match(r"https?://|#", t)]
+
+
+def test_what_the_readme_leads_to_is_there():
+    found = relative(targets((ROOT/"README.md").read_text()))
+    assert len(found) > 20
+    for target in found: assert (ROOT/target.partition("#")[0]).is_file(), target
+
+
+def test_the_readme_leads_to_no_program_in_a_notebook(monkeypatch):
+    "GitHub runs no script of a notebook that it shows."
+    said = "See [paint here](nbs/live.ipynb#x) and [page 01](nbs/01_gradient_descent.ipynb)."
+    built = "paint here (on the built site: `python tools/site.py`, then open `_docs/live.html`)"
+    published = "[paint here](https://someone.github.io/elsewhere/live.html)"
+    for host, base, goal in (("", ".", built), ("https://someone.github.io", "/elsewhere", published)):
+        monkeypatch.setattr("nbdev.config.get_config", lambda host=host, base=base: dict(doc_host=host, doc_baseurl=base))
+        assert tool.lead_to_scripts(said) == f"See {goal} and [page 01](nbs/01_gradient_descent.ipynb)."
+    assert "live.ipynb" not in (ROOT/"README.md").read_text()
+
+
+def test_the_text_of_the_package_has_no_broken_link():
+    "PyPI shows README.md without the repository around it."
+    with contextlib.chdir(ROOT): describe = runpy.run_path("setup.py", run_name="setup")["describe"]
+    text = (ROOT/"README.md").read_text() + '\n[a `b`](x.md) <a href="y.md">y</a> ![z](z.png) <img src="w.png">\n\n```python\nf[0](x)\n```\n'
+    away = describe(text, "https://github.com/someone/elsewhere", "main")
+    assert relative(targets(away)) == [] and len(targets(away)) == len(targets(text))
+    assert "[a `b`](https://github.com/someone/elsewhere/blob/main/x.md)" in away
+    assert "![z](https://github.com/someone/elsewhere/raw/main/z.png)" in away
+    nowhere = describe(text, "", "main")
+    assert relative(targets(nowhere)) == [] and "<img" not in nowhere and "figcaption" not in nowhere
+    assert "a `b` y" in nowhere and "[Creative Applications of Deep Learning with TensorFlow](https://" in nowhere
+    for shown in (away, nowhere): assert "f[0](x)" in shown
 
 
 def test_modules_work_from_disk(browser, tmp_path):

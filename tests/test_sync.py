@@ -16,6 +16,7 @@ NOTEBOOKS = sorted((ROOT/"nbs").glob("[!_.]*.ipynb"))
 SETTINGS = configparser.ConfigParser(delimiters=["="])
 SETTINGS.read(ROOT/"settings.ini")
 SETTINGS = SETTINGS["DEFAULT"]
+LISTS = [key for key in SETTINGS if key.endswith("requirements")]
 
 
 def export(folder):
@@ -90,11 +91,17 @@ def test_what_is_imported_is_required():
     runtime = requirements("requirements")
     assert imported(ROOT/"cadl_flax") - {"matplotlib_inline"} <= runtime | requirements("tensorboard_requirements") # the one only inside a notebook, the other only if asked for
     assert "nbdev" not in runtime
-    assert imported(ROOT/"tools") | imported(ROOT/"tests") <= runtime | requirements("dev_requirements") | requirements("tensorboard_requirements")
+    assert "nbdev" not in requirements("pages_requirements")
+    assert imported(ROOT/"tools") | imported(ROOT/"tests") <= set().union(*map(requirements, LISTS))
+
+
+def test_each_requirement_stands_in_one_list():
+    every = [name for key in LISTS for name in requirements(key)]
+    assert len(every) == len(set(every))
 
 
 def test_every_requirement_has_both_bounds():
-    for requirement in shlex.split(SETTINGS["requirements"]): assert ">=" in requirement and ",<" in requirement, requirement
+    for requirement in shlex.split(" ".join(SETTINGS[key] for key in LISTS if key != "dev_requirements")): assert ">=" in requirement and ",<" in requirement, requirement
 
 
 def test_at_most_forty_two_public_names():

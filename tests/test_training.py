@@ -14,8 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage import data
 
-from cadl_flax.features import FourierFeatures
+from cadl_flax.features import FourierFeatures, StandardScaler
+from cadl_flax.gallery import sweep
 from cadl_flax.networks import MLP
+from cadl_flax.painting import paint
 from cadl_flax.pictures import pixels, shrink
 from cadl_flax.regression import mae, mse
 from cadl_flax.training import Run, TrainState, _adam, _epochs, fit, fit_chunks, minibatches, train_step
@@ -184,3 +186,116 @@ p.render().tofile(sys.argv[1])
             assert out.stdout.strip() == "{'float32'} float32 float32"
             pictures.append(np.fromfile(f"{folder}/x", np.float32))
     np.testing.assert_allclose(*pictures, atol=1e-4) # constants such as an optimizer's are rounded from other widths
+
+
+# What fit takes and what it refuses
+
+
+def small(n=20): return X[:n], Y[:n]
+
+
+def test_fewer_rows_than_the_default_batch_are_all_used():
+    run = fit(MODEL, *small(), key=KEY, n_epochs=2)
+    assert run.batch_size == 20 and run.losses.shape == (2, 1)
+    assert identical(run.state, fit(MODEL, *small(), key=KEY, batch_size=20, n_epochs=2).state)
+    *_, chunked = fit_chunks(MODEL, *small(), key=KEY, n_epochs=2)
+    assert identical(run.state, chunked.state)
+    assert fit(MODEL, X, Y, key=KEY, n_epochs=1).batch_size == 64
+    whole = jax.vmap(lambda key: fit(MODEL, *small(), key=key, n_epochs=1))(jax.random.split(KEY, 2))
+    assert whole.losses.shape == (2, 1, 1)
+
+
+def test_a_run_goes_on_with_fewer_rows():
+    run = fit(fit(MODEL, X, Y, key=KEY, n_epochs=1), *small(), n_epochs=2)
+    assert (run.epoch, run.batch_size, run.losses.shape) == (3, 20, (2, 1))
+    assert fit(run, X, Y, n_epochs=1).batch_size == 20 # what it used last
+    assert fit(run, X, Y, batch_size=64, n_epochs=1).losses.shape == (1, 4)
+
+
+def test_sweep_and_paint_use_all_rows_there_are():
+    runs = sweep(lambda learning_rate: fit(MODEL, *small(3), key=KEY, learning_rate=learning_rate, n_epochs=1), learning_rate=[1e-3, 1e-2])
+    assert [run.batch_size for run in runs] == [3, 3]
+    assert paint(np.zeros((2, 3), np.uint8), n_epochs=1, network="mlp").run.batch_size == 6
+
+
+@pytest.mark.parametrize("start", [MODEL, fit(MODEL, X, Y, key=KEY, n_epochs=1)], ids=["model", "run"])
+def test_a_batch_that_was_asked_for_and_is_too_large_is_refused(start):
+    key = None if isinstance(start, Run) else KEY
+    with pytest.raises(ValueError, match="batch_size=21 must be between 1 and the 20 rows"):
+        fit(start, *small(), key=key, batch_size=21)
+    with pytest.raises(ValueError, match="x and y have no rows"): fit(start, *small(0), key=key)
+    with pytest.raises(ValueError, match=r"x has shape \(\), expected two axes"): fit(start, 1., 2., key=key)
+
+
+class Counting(nnx.Module):
+    "Counts its calls, as own layers may."
+    class Calls(nnx.Variable): "What the module keeps for itself."
+    def __init__(self): self.calls, self.line = self.Calls(jnp.zeros(())), nnx.Linear(2, 3, rngs=nnx.Rngs(0))
+    def __call__(self, x):
+        self.calls[...] += 1
+        return self.line(x)
+
+
+@pytest.mark.parametrize("layer, words", [
+    (nnx.BatchNorm(3, rngs=nnx.Rngs(0)), ["layers.1.mean (BatchStat)", "running mean", "start values"]),
+    (nnx.BatchNorm(3, use_running_average=True, rngs=nnx.Rngs(0)), ["layers.1.mean (BatchStat)"]),
+    (nnx.Dropout(.5, rngs=nnx.Rngs(0)), ["layers.1.rngs.count (RngCount)", "same in every step"]),
+    (Counting(), ["layers.1.calls (Calls)", "would be lost"])], ids=["norm", "norm at rest", "dropout", "own"])
+def test_layers_that_keep_state_are_refused_by_name(layer, words):
+    model = nnx.Sequential(MLP(2, 3 if not isinstance(layer, Counting) else 2, rngs=nnx.Rngs(0)), layer)
+    for train in (fit, fit_chunks):
+        with pytest.raises(TypeError, match="fit changes parameters only") as caught: train(model, X, Y, key=KEY)
+        for word in [*words, "nnx.Optimizer"]: assert word in str(caught.value)
+
+
+def test_constants_and_all_parameters_are_taken():
+    class Own(nnx.Module):
+        def __init__(self):
+            self.shift, self.scale = nnx.Variable(jnp.ones(2)), nnx.data(jnp.ones(3)) # a constant, and a bare array
+            self.line = nnx.LoRALinear(2, 3, lora_rank=1, rngs=nnx.Rngs(0))
+        def __call__(self, x): return self.scale*self.line(x - jax.lax.stop_gradient(self.shift[...]))
+    scaled = nnx.Sequential(StandardScaler().fit(X), Own())
+    run = fit(scaled, X, Y, key=KEY, n_epochs=2)
+    assert (run.model.layers[1].shift[...] == 1).all() and not (run.model.layers[1].scale == 1).any()
+    assert (run.model.layers[0].mean[...] == scaled.layers[0].mean[...]).all()
+
+
+def test_a_leaf_of_another_dtype_is_named():
+    model = nnx.Linear(2, 3, param_dtype=jnp.float16, rngs=nnx.Rngs(0))
+    with pytest.raises(TypeError, match="the model's bias has dtype float16"): fit(model, X, Y, key=KEY)
+
+
+@pytest.mark.parametrize("train", [fit, fit_chunks])
+def test_labels_of_classes_are_refused_with_the_way_out(train):
+    labels = (np.arange(len(X)) % 3)[:, None]
+    loss = optax.softmax_cross_entropy_with_integer_labels
+    with pytest.raises(ValueError, match=r"y, of dtype int64, have shape \(64, 1\): for classes, pass jax.nn.one_hot\(y\[:, 0\], 3\)"):
+        train(MODEL, X, labels, key=KEY, loss=loss)
+    def entropy(p, t): return optax.softmax_cross_entropy(p, t).mean()
+    assert np.isfinite(fit(MODEL, X, jax.nn.one_hot(labels[:, 0], 3), key=KEY, loss=entropy, n_epochs=1).losses).all()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("kind", [np.asarray, jnp.asarray])
+def test_numbers_that_are_none_are_refused_by_row(value, kind):
+    x, y = np.array(X), np.array(Y)
+    x[[7, 9], 1] = y[5, 2] = value
+    run = fit(MODEL, X, Y, key=KEY, n_epochs=1)
+    for start, key in ((MODEL, KEY), (run, None)):
+        with pytest.raises(ValueError, match="x has NaN or infinite numbers in 2 of 256 rows, first in row 7"): fit(start, kind(x), kind(y), key=key)
+        with pytest.raises(ValueError, match="y has NaN or infinite numbers in 1 of 256 rows, first in row 5"): fit(start, X, kind(y), key=key)
+    with pytest.raises(ValueError, match="first in row 5"): fit_chunks(MODEL, X, kind(y), key=KEY)
+    inside = jnp.asarray(y)
+    with pytest.raises(ValueError, match="first in row 5"): jax.jit(lambda key: fit(MODEL, X, inside, key=key, n_epochs=1))(KEY)
+    traced = jax.jit(lambda y: fit(MODEL, X, y, key=KEY, n_epochs=1).losses)(inside)
+    assert not np.isfinite(traced).all() # of what is traced nothing is known
+
+
+@pytest.mark.parametrize("options, words", [
+    (dict(optimizer="adam"), "optimizer='adam' is a str, expected one of optax's"),
+    (dict(optimizer=optax.adam), "optimizer is a function, expected one of optax's"),
+    (dict(optimizer=nnx.Optimizer(MODEL, optax.adam(1e-3), wrt=nnx.Param)), "optimizer is a Optimizer, expected one of optax's"),
+    (dict(loss="mse"), "loss='mse' is a str, expected a function")], ids=["name", "uncalled", "flax", "loss"])
+def test_what_is_no_optimizer_or_loss_is_named(options, words):
+    for start, key in ((MODEL, KEY), (fit(MODEL, X, Y, key=KEY, n_epochs=1), None)):
+        with pytest.raises(TypeError, match=words): fit(start, X, Y, key=key, **options)

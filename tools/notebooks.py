@@ -3,27 +3,61 @@
     python tools/notebooks.py               execute every page and store its outputs
     python tools/notebooks.py 01 08         only the pages whose names start so
     python tools/notebooks.py --check       execute, store nothing, and compare with what is stored
-    python tools/notebooks.py --stamps      no execution: were the stored outputs made by this tool from these cells?
+    python tools/notebooks.py --stamps      execute nothing: did this tool make the stored outputs
+                                            from these cells?
+    python tools/notebooks.py --tolerances  list the cells that say how far their outputs may differ
+    python tools/notebooks.py --check --downloads --kernel reader
+                                            execute what readers download, in the Jupyter kernel of
+                                            that name, and compare it with what is stored
 
-Each page runs in a fresh kernel, in its own folder. Cells that `nbdev_test` skips are skipped here too (`#| eval: false`,
-the `tst_flags` of settings.ini, `skip_exec: true`) and keep what they have. A page that writes to stderr has a fault.
+Each page runs in a fresh kernel, in its own folder; two pages run at a time. A download runs alone
+in an empty folder (`tools/downloads.py`). Cells that `nbdev_test` skips are skipped here too
+(`#| eval: false`, the `tst_flags` of settings.ini, `skip_exec: true`) and keep what they have. A
+page that writes to stderr has a fault.
 
-The stamp is a digest of the code cells with their outputs, kept in the notebook's metadata: it finds a number edited by hand, or code
-that changed after it ran, however small the change. `--check` then compares with a fresh execution, by tolerance, because another processor
-rounds otherwise: whole numbers and words exactly, decimals within 2 % or one unit in the last place, pictures at 35 dB, and of embedded
-weights only the names and shapes, since rounding grows with every step of training.
+The stamp is a digest of the code cells with their outputs, kept in the notebook's metadata. It
+finds a number edited by hand, or code that changed after it ran, however small the change.
+
+`--check` compares with a fresh execution. Words and whole numbers must be the same, decimals may
+differ by one unit in their last place or by a ten-thousandth, and pictures must agree to 35 dB.
+Another processor rounds otherwise, and training magnifies that, so a cell may say how far its
+outputs can differ:
+
+    #| outputs: numbers within 5 %
+    #| outputs: numbers within 0.2, pictures at 20 dB
+
+A percentage is relative to the stored number, any other tolerance is absolute, and both hold for
+whole numbers too. Of embedded weights only names, shapes and types are compared.
 """
 from __future__ import annotations
 
-import argparse, base64, hashlib, io, json, os, re, sys, time
+import argparse
+import base64
+import hashlib
+import io
+import json
+import math
+import os
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.append(str(ROOT/"tools"))
 STAMP = "outputs_from"
 os.chdir(ROOT)
 
+import nbformat
 import numpy as np
+from downloads import download
 from execnb.nbio import nb2str, read_nb
+from export import Stop, read, text
+from nbclient import NotebookClient
 from nbdev.clean import _nbdev_clean
 from nbdev.config import get_config
 from nbdev.frontmatter import FrontmatterProc
@@ -33,139 +67,277 @@ from safetensors import numpy as safetensors
 
 
 def pages(names: list[str]) -> list[Path]:
-    "The notebooks in reading order (index last, as it shows the result of all pages), or those whose names start with one of `names`."
-    found = sorted((ROOT/"nbs").glob("[!_.]*.ipynb"), key=lambda p: (not p.name[0].isdigit(), p.name))
+    "The notebooks in reading order, index last, or those whose names start with one of `names`."
+    there = (ROOT/"nbs").glob("[!_.]*.ipynb")
+    found = sorted(there, key=lambda p: (not p.name[0].isdigit(), p.name))
     unknown = [n for n in names if not any(p.name.startswith(n) for p in found)]
-    if unknown: raise SystemExit(f"no page starts with {', '.join(unknown)}")
+    if unknown: raise Stop(f"no page starts with {', '.join(unknown)}")
     return [p for p in found if not names or p.name.startswith(tuple(names))]
 
+
+# ------------------------------------------------------------------------------ execution
 
 def skipped(path: Path) -> set[str]:
     "Ids of the code cells that nbdev's directives say not to run."
     flags = set(get_config().tst_flags.split())
     nb = NBProcessor(path, procs=FrontmatterProc, process=True).nb
-    whole = str(getattr(nb, "frontmatter_", {}).get("skip_exec", "")).lower() in ("true", "1")
-    def skip(cell):
+    front = getattr(nb, "frontmatter_", {})
+    whole = str(front.get("skip_exec", "")).lower() in ("true", "1")
+
+    def skip(cell) -> bool:
         found = getattr(cell, "directives_", {}) or {}
-        return whole or "nbdev_export(" in cell.source or found.get("eval:", [""])[0].lower() == "false" or bool(flags & found.keys())
+        not_evaluated = found.get("eval:", [""])[0].lower() == "false"
+        flagged = bool(flags & found.keys())
+        return whole or "nbdev_export(" in cell.source or not_evaluated or flagged
+
     return {c.id for c in nb.cells if c.cell_type == "code" and skip(c)}
 
 
-def execute(path: Path) -> str:
-    "The text of the notebook at `path` as it is after a run from a clean kernel."
-    import nbformat
-    from nbclient import NotebookClient
-    skip = skipped(path)
+class Client(NotebookClient):
+    "Runs all cells of a notebook but those with the ids `skip`."
+    skip: frozenset[str] = frozenset()
 
-    class Client(NotebookClient):
-        async def async_execute_cell(self, cell, cell_index, **kwargs):
-            if cell.get("id") in skip: return cell
-            return await super().async_execute_cell(cell, cell_index, **kwargs)
+    async def async_execute_cell(self, cell, cell_index, **kwargs):
+        if cell.get("id") in self.skip: return cell
+        return await super().async_execute_cell(cell, cell_index, **kwargs)
 
-    nb = nbformat.read(path, 4)
+
+def run(nb, folder: Path, kernel: str, skip: set[str] = frozenset()):
+    "Run the cells of the notebook `nb` in place, in `folder`, but those with the ids `skip`."
     for cell in nb.cells:
         if cell.cell_type == "code" and cell["id"] not in skip: cell["outputs"] = []
-    Client(nb, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}},
-           extra_arguments=["--log-level=ERROR"], store_widget_state=False, record_timing=False, coalesce_streams=True).execute()
-    tmp = path.with_name(f"_{path.name}")
-    try:
-        nbformat.write(nb, tmp)
-        clean = read_nb(tmp)
-    finally: tmp.unlink(missing_ok=True)
-    _nbdev_clean(clean)
-    noise = [o["text"] for c in clean.cells for o in c.get("outputs", []) if o.get("name") == "stderr"]
-    if noise: raise SystemExit(f"{path.name} writes to stderr: {''.join(noise[0])[:400]}")
+    client = Client(
+        nb, timeout=600, kernel_name=kernel, resources={"metadata": {"path": str(folder)}},
+        extra_arguments=["--log-level=ERROR"], store_widget_state=False, record_timing=False,
+        coalesce_streams=True)
+    client.skip = frozenset(skip)
+    client.execute()
+
+
+def execute(path: Path, kernel: str = "python3") -> str:
+    "The text of the notebook at `path` as it is after a run from a clean kernel."
+    nb = nbformat.reads(json.dumps(read(path)), 4)
+    run(nb, path.parent, kernel, skipped(path))
+    clean = cleaned(nb, path)
+    outputs = [o for c in clean.cells for o in c.get("outputs", [])]
+    noise = [text(o["text"]) for o in outputs if o.get("name") == "stderr"]
+    if noise: raise Stop(f"{path.name} writes to stderr: {noise[0][:400]}")
     clean["metadata"][STAMP] = stamp(clean)
     return nb2str(clean)
 
 
-def text(x) -> str: return "".join(x) if isinstance(x, list) else x
+def execute_download(path: Path, kernel: str) -> str:
+    "The text of what readers download of a page, after a run in an empty folder."
+    nb = nbformat.reads(download(path), 4)
+    with tempfile.TemporaryDirectory() as folder: run(nb, Path(folder), kernel)
+    return nb2str(cleaned(nb, path))
 
+
+def cleaned(nb, path: Path):
+    "The executed notebook as `nbdev_clean` leaves it."
+    temporary = path.with_name(f"_{path.name}")
+    try:
+        nbformat.write(nb, temporary)
+        clean = read_nb(temporary)
+    finally: temporary.unlink(missing_ok=True)
+    _nbdev_clean(clean)
+    return clean
+
+
+# ------------------------------------------------------------------------------ the stamp
 
 def stamp(nb) -> str:
     "A digest of the code cells and their outputs."
-    content = [(text(c["source"]), [[o.get("name"), text(o.get("text", "")), {k: text(v) for k, v in sorted(o.get("data", {}).items())}]
-                                    for o in c["outputs"]]) for c in nb["cells"] if c["cell_type"] == "code"]
-    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
+    def content(output):
+        data = {kind: text(value) for kind, value in sorted(output.get("data", {}).items())}
+        return [output.get("name"), text(output.get("text", "")), data]
 
-
-NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d*)?(?:e[-+]?\d+)?", re.I)
-EMBEDDED = re.compile(r"data:(image/\w+|application/octet-stream);base64,([A-Za-z0-9+/=\s]+)")
-
-
-def near(a: str, b: str) -> bool:
-    "Are two printed numbers the same: whole numbers exactly, decimals within 2 % or one unit in the last place?"
-    if a == b: return True
-    if not ({".", "e"} & set(a.lower()) and {".", "e"} & set(b.lower())): return False
-    digits, _, exponent = a.lower().partition("e")
-    unit = 10.0 ** (int(exponent or 0) - len(digits.partition(".")[2]))
-    return abs(float(a) - float(b)) <= max(.02*abs(float(a)), 1.001*unit)
-
-
-def same_text(a: str, b: str) -> bool:
-    "Same words, and numbers that are near."
-    words = lambda s: re.sub(r"\s+", " ", NUMBER.sub("#", s))
-    return words(a) == words(b) and all(map(near, NUMBER.findall(a), NUMBER.findall(b)))
-
-
-def same_picture(a: str, b: str) -> bool:
-    "Same size, same number of frames, and no frame under 35 dB."
-    frames = [[np.asarray(f.convert("RGB"), float)/255 for f in ImageSequence.Iterator(Image.open(io.BytesIO(base64.b64decode(x))))] for x in (a, b)]
-    if len(frames[0]) != len(frames[1]): return False
-    return all(p.shape == q.shape and np.mean((p - q)**2) <= 10**-3.5 for p, q in zip(*frames))
-
-
-def same_weights(a: str, b: str) -> bool:
-    "The same arrays in two safetensors files, whatever is in them?"
-    shapes = [{name: (array.shape, array.dtype) for name, array in safetensors.load(base64.b64decode(x)).items()} for x in (a, b)]
-    return shapes[0] == shapes[1]
-
-
-def same_embedded(a: tuple[str, str], b: tuple[str, str]) -> bool:
-    return a[0] == b[0] and (same_picture if a[0].startswith("image/") else same_weights)(a[1], b[1])
-
-
-def same_output(kind: str, a: str, b: str) -> bool:
-    if kind.startswith("image/") and "svg" not in kind: return same_picture(a, b)
-    found = [EMBEDDED.findall(s) for s in (a, b)]
-    if len(found[0]) != len(found[1]) or not all(map(same_embedded, *found)): return False
-    return same_text(EMBEDDED.sub("", a), EMBEDDED.sub("", b))
-
-
-def differences(stored: dict, fresh: dict) -> list[str]:
-    "What `fresh` shows that `stored` does not, a line a cell."
-    found = []
-    for old, new in zip(stored["cells"], fresh["cells"], strict=True):
-        if old["cell_type"] != "code": continue
-        flat = [[(k, text(v)) for o in c["outputs"] for k, v in sorted({**o.get("data", {}), **({o["name"]: o["text"]} if "text" in o else {})}.items())]
-                for c in (old, new)]
-        if [k for k, _ in flat[0]] != [k for k, _ in flat[1]]:
-            found.append(f"cell {old['id']}: stored outputs are {[k for k, _ in flat[0]]}, now {[k for k, _ in flat[1]]}")
-        else: found += [f"cell {old['id']}: {k} stored as\n{a[:300]}\n  now\n{b[:300]}" for (k, a), (_, b) in zip(*flat) if not same_output(k, a, b)]
-    return found
+    code = [c for c in nb["cells"] if c["cell_type"] == "code"]
+    whole = [(text(c["source"]), [content(o) for o in c["outputs"]]) for c in code]
+    return hashlib.sha256(json.dumps(whole).encode()).hexdigest()[:16]
 
 
 def stale(path: Path) -> list[str]:
-    nb = json.loads(path.read_text())
-    return [] if nb["metadata"].get(STAMP) == stamp(nb) else ["the stored outputs are not what this tool made from these cells: execute the page again"]
+    "What is wrong with the stamp of a page, if anything is."
+    nb = read(path)
+    if nb["metadata"].get(STAMP) == stamp(nb): return []
+    again = f"python tools/notebooks.py {path.name.partition('_')[0].removesuffix('.ipynb')}"
+    return [f"the stored outputs are not what this tool made from these cells: {again}"]
+
+
+# ------------------------------------------------------------------------------ the comparison
+
+@dataclass(frozen=True)
+class Tolerance:
+    "How far outputs may differ from the stored ones."
+    relative: float = 0.    # of numbers, as a share of the stored one
+    absolute: float = 0.    # of numbers
+    decibels: float = 35.   # that pictures agree to at least
+
+    @property
+    def exact(self) -> bool: return self.relative == self.absolute == 0
+
+
+EXACT = Tolerance()
+DIRECTIVE = re.compile(r"^#\| *outputs: *(.*?) *$", re.M)
+PARTS = {
+    "relative": r"numbers within (\d+(?:\.\d+)?) ?%",
+    "absolute": r"numbers within (\d*\.?\d+)",
+    "decibels": r"pictures at (\d+) dB"}
+
+
+def tolerance(source: str) -> Tolerance:
+    "What the `#| outputs:` directive of a cell allows; `EXACT` without one."
+    found = DIRECTIVE.search(source)
+    if not found: return EXACT
+    given = {}
+    for part in found[1].split(", "):
+        matches = {name: match for name, p in PARTS.items() if (match := re.fullmatch(p, part))}
+        if not matches:
+            meant = "`numbers within` or `pictures at`"
+            raise Stop(f"#| outputs: {found[1]}: {part!r} is not {meant}")
+        for name, match in matches.items():
+            given[name] = float(match[1])/(100 if name == "relative" else 1)
+    return Tolerance(**given)
+
+
+NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:,\d{3})*(?:\.\d*)?(?:e[-+]?\d+)?", re.I)
+EMBEDDED = re.compile(r"data:(image/\w+|application/octet-stream);base64,([A-Za-z0-9+/=\s]+)")
+
+
+def near(a: str, b: str, allowed: Tolerance = EXACT) -> bool:
+    "Is the printed number `b` near to the stored `a`?"
+    if a == b: return True
+    first, second = float(a.replace(",", "")), float(b.replace(",", ""))
+    distance, reach = abs(first - second), max(allowed.relative*abs(first), allowed.absolute)
+    if distance <= reach and not allowed.exact: return True
+    whole = not ({".", "e"} & set(a.lower()) and {".", "e"} & set(b.lower()))
+    return not whole and distance <= max(1.001*last_place(a), 1e-4*abs(first))
+
+
+def last_place(number: str) -> float:
+    "One unit in the last place of a printed number: 0.01 for 3.14."
+    digits, _, exponent = number.lower().partition("e")
+    return 10.**(int(exponent or 0) - len(digits.partition(".")[2]))
+
+
+def text_fault(a: str, b: str, allowed: Tolerance = EXACT) -> str | None:
+    "How the text `b` differs from the stored `a`, if it does."
+    def words(s): return re.sub(r"\s+", " ", NUMBER.sub("#", s)).strip()
+    if words(a) != words(b): return f"stored as\n{a[:300]}\n  now\n{b[:300]}"
+    pairs = zip(NUMBER.findall(a), NUMBER.findall(b), strict=True)
+    far = [f"{x} is now {y}" for x, y in pairs if not near(x, y, allowed)]
+    return f"{', '.join(far[:6])} in\n{b[:300]}" if far else None
+
+
+def frames(encoded: str) -> list[np.ndarray]:
+    "The pictures in a base64 file, `(h, w, 3)` in [0, 1]: one, or those of a film."
+    film = Image.open(io.BytesIO(base64.b64decode(encoded)))
+    return [np.asarray(f.convert("RGB"), float)/255 for f in ImageSequence.Iterator(film)]
+
+
+def picture_fault(a: str, b: str, allowed: Tolerance = EXACT) -> str | None:
+    "How the picture or film `b` differs from the stored `a`, if it does."
+    first, second = frames(a), frames(b)
+    if [f.shape for f in first] != [f.shape for f in second]:
+        return f"{len(first)} pictures of {first[0].shape}, now {len(second)} of {second[0].shape}"
+    worst = max(np.mean((p - q)**2) for p, q in zip(first, second))
+    found = math.inf if worst == 0 else -10*math.log10(worst)
+    if found < allowed.decibels:
+        return f"a picture agrees to {found:.1f} dB, not {allowed.decibels:.0f}"
+
+
+def weights_fault(a: str, b: str) -> str | None:
+    "How names, shapes and types of the arrays in two safetensors files differ, if they do."
+    def layout(encoded):
+        arrays = safetensors.load(base64.b64decode(encoded))
+        return {name: (array.shape, array.dtype) for name, array in arrays.items()}
+    if layout(a) != layout(b): return f"weights {layout(a)}, now {layout(b)}"
+
+
+def output_fault(kind: str, a: str, b: str, allowed: Tolerance = EXACT) -> str | None:
+    "How one output of a cell differs from the stored one, if it does."
+    if kind.startswith("image/") and "svg" not in kind: return picture_fault(a, b, allowed)
+    stored, fresh = EMBEDDED.findall(a), EMBEDDED.findall(b)
+    if [k for k, _ in stored] != [k for k, _ in fresh]: return "other files are embedded"
+    for (embedded, x), (_, y) in zip(stored, fresh):
+        image = embedded.startswith("image/")
+        fault = picture_fault(x, y, allowed) if image else weights_fault(x, y)
+        if fault: return fault
+    return text_fault(EMBEDDED.sub("", a), EMBEDDED.sub("", b), allowed)
+
+
+def shown(cell: dict) -> Iterator[tuple[str, str]]:
+    "The outputs of a cell, as (kind, content)."
+    for output in cell["outputs"]:
+        data = dict(output.get("data", {}))
+        if "text" in output: data[output["name"]] = output["text"]
+        for kind, value in sorted(data.items()): yield kind, text(value)
+
+
+def differences(stored: dict, fresh: dict) -> list[str]:
+    "What `fresh` shows that `stored` does not, a line an output."
+    found, now_there = [], {cell["id"]: cell for cell in fresh["cells"]}
+    for old in stored["cells"]:
+        new = now_there.get(old["id"], {"cell_type": "none", "outputs": []})
+        if old["cell_type"] != "code": continue
+        if new["cell_type"] != "code" and not old["outputs"]: continue # a download leaves it out
+        before, now = list(shown(old)), list(shown(new)) if "outputs" in new else []
+        kinds = [kind for kind, _ in before]
+        if kinds != [kind for kind, _ in now]:
+            found.append(f"cell {old['id']}: stored outputs are {kinds}, now {[k for k, _ in now]}")
+            continue
+        allowed = tolerance(text(old["source"]))
+        for (kind, a), (_, b) in zip(before, now):
+            fault = output_fault(kind, a, b, allowed)
+            if fault: found.append(f"cell {old['id']}: {kind} {fault}")
+    return found
+
+
+# ------------------------------------------------------------------------------ the command
+
+def tolerances(paths: list[Path]) -> Iterator[str]:
+    "Each cell that says how far its outputs may differ, a line a cell."
+    for path in paths:
+        for cell in read(path)["cells"]:
+            found = DIRECTIVE.search(text(cell["source"]))
+            if cell["cell_type"] == "code" and found: yield f"{path.name} {cell['id']}: {found[1]}"
+
+
+def look_at(path: Path, args: argparse.Namespace) -> tuple[list[str], float]:
+    "Execute a page, and store it, or with `--check` compare it; what differs, and seconds."
+    began = time.time()
+    found = stale(path) if args.check else []
+    fresh = execute_download(path, args.kernel) if args.downloads else execute(path, args.kernel)
+    if args.check: found += differences(read(path), json.loads(fresh))
+    elif fresh != path.read_text(encoding="utf-8"): path.write_text(fresh, encoding="utf-8")
+    return found, time.time() - began
 
 
 def main() -> int:
-    args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    formatter = argparse.RawDescriptionHelpFormatter
+    args = argparse.ArgumentParser(description=__doc__, formatter_class=formatter)
     args.add_argument("page", nargs="*", help="the start of a page's name, such as 01")
     args.add_argument("--check", action="store_true", help="compare with what is stored")
-    args.add_argument("--stamps", action="store_true", help="only look whether the stored outputs were made from these cells")
+    args.add_argument("--stamps", action="store_true", help="look at the stamps only")
+    args.add_argument("--tolerances", action="store_true", help="list what may differ, and how far")
+    args.add_argument("--workers", type=int, default=2, help="pages that run at a time (2)")
+    args.add_argument("--downloads", action="store_true", help="with --check: what readers get")
+    args.add_argument("--kernel", default="python3", help="the Jupyter kernel to run in (python3)")
     args = args.parse_args()
-    faults = 0
-    for path in pages(args.page):
-        began, found = time.time(), stale(path) if args.check or args.stamps else []
-        if not args.stamps:
-            fresh = execute(path)
-            if args.check: found += differences(json.loads(path.read_text()), json.loads(fresh))
-            elif fresh != path.read_text(): path.write_text(fresh)
-        faults += bool(found)
-        print(f"{path.name}: {'differs' if found else 'ok'} ({time.time() - began:.0f} s)", *found, sep="\n  ", flush=True)
-    print(f"{faults} of {len(pages(args.page))} pages differ" if args.check or args.stamps else "stored")
+    if args.downloads and not args.check:
+        raise Stop("--downloads is for --check: nothing is stored of them")
+    chosen, faults = pages(args.page), 0
+    if args.tolerances:
+        print(*tolerances(chosen), sep="\n")
+        return 0
+    with ThreadPoolExecutor(1 if args.stamps else args.workers) as pool:
+        looked = pool.map(lambda p: (stale(p), 0) if args.stamps else look_at(p, args), chosen)
+        for path, (found, seconds) in zip(chosen, looked):
+            faults += bool(found)
+            said = f"{path.name}: {'differs' if found else 'ok'} ({seconds:.0f} s)"
+            print(said, *found, sep="\n  ", flush=True)
+    print(f"{faults} of {len(chosen)} pages differ" if args.check or args.stamps else "stored")
     return 1 if faults else 0
 
 

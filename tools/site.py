@@ -2,7 +2,7 @@
 
     python tools/site.py                    build the site into _docs, with pip packages only, and check it
     python tools/site.py --out site         into another folder
-    python tools/site.py --quarto           render with the Quarto program, which must be installed
+    python tools/site.py --quarto           render with the Quarto program, 1.8 or newer, which must be installed
     python tools/site.py --faults _docs     build nothing, check a site that is built
     python tools/site.py --readme           write README.md and README_files/
     python tools/site.py --readme --check   write nothing: are they what index.ipynb gives?
@@ -17,9 +17,12 @@ import argparse, ast, base64, html, io, json, os, platform, re, shutil, subproce
 from html.parser import HTMLParser
 from importlib.metadata import version
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.append(str(ROOT/"tools")) # where tests import this file, it is not there
+
+from downloads import download, in_colab, to_install
 
 
 class Stop(Exception):
@@ -27,6 +30,22 @@ class Stop(Exception):
 
 
 def text(x) -> str: return "".join(x) if isinstance(x, list) else x or ""
+
+
+def directives(source: str) -> dict[str, object]:
+    """The lines `#| key: value` of a cell, read as Quarto reads them: as YAML.
+
+    A bare word such as `#| hide`, which is nbdev's, has the value None.
+    """
+    import yaml
+    found = {}
+    for line in re.findall(r"^#\| *(.+?) *$", source, re.M):
+        try:
+            read = yaml.safe_load(line)
+        except yaml.YAMLError as e:
+            raise Stop(f"#| {line}\n  is no YAML: quote its text ({e})") from e
+        found.update(read if isinstance(read, dict) else {line.split()[0]: None})
+    return found
 
 
 # ------------------------------------------------------------------------------ documentation of exported names
@@ -58,19 +77,33 @@ def declarations(node, comments: dict[int, str]) -> list[tuple[str, str]]:
 def constructor(node: ast.ClassDef): return next((f for f in node.body if isinstance(f, ast.FunctionDef) and f.name == "__init__"), None)
 
 
-def documentation(node, source: str) -> str:
+def source_link(name: str, module: str) -> str:
+    """Where a published project shows the source of a name of `module`; "" if nowhere.
+
+    nbdev knows the names of no module with an underscore, so a command must not be taken for the
+    function that it is named after.
+    """
+    from nbdev.config import get_config
+    from nbdev.doclinks import NbdevLookup
+    known = NbdevLookup()
+    here = known[f"{get_config().lib_name}.{module}.{name}"]
+    if not get_config().git_url or here is None or here != known[name]:
+        return ""
+    return known.code(name)
+
+
+def documentation(node, source: str, module: str) -> str:
     """Markdown for a function or class: a heading, the docstring, and folded up what the arguments mean. Its source, with the signature, follows on the page.
 
     All of it is read from the source. nbdev's `show_doc` executes the exported cells, misses the star before keyword-only arguments, the comments on arguments
     of jitted functions and on fields of classes, and fails on Flax modules. Of a command only the summary is shown: its options describe themselves.
     """
-    from nbdev.config import get_config
-    from nbdev.doclinks import NbdevLookup
     name, is_class = node.name, isinstance(node, ast.ClassDef)
     comments = {t.start[0]: t.string.lstrip("# ") for t in tokenize.generate_tokens(io.StringIO(source).readline) if t.type == tokenize.COMMENT}
     summary, _, more = (ast.get_docstring(node) or "").partition("\n\n")
     lines = ["### {} {{#{} .api}}".format(name.replace("_", r"\_"), name.lower()), summary]
-    if get_config().git_url: lines.insert(1, f"[source]({NbdevLookup().code(name)}){{.source-link}}")
+    if at := source_link(name, module):
+        lines.insert(1, f"[source]({at}){{.source-link}}")
     if not any(isinstance(d, ast.Call) and getattr(d.func, "attr", "") in ("command", "group") for d in node.decorator_list):
         entries = [(f"`{shown}`", said) for shown, said in declarations(node, comments)]
         methods = [f for f in node.body if isinstance(f, ast.FunctionDef) and (f.name == "__call__" or f.name[0] != "_")] if is_class else []
@@ -96,6 +129,12 @@ def page_name(path: Path) -> str:
     return re.sub(r"^\d+[a-zA-Z0-9]*_", "", path.stem)
 
 
+def address(settings) -> str:
+    "Where the site is published, as nbdev puts it before its pages; \"\" if nowhere."
+    host, base = settings["doc_host"], settings["doc_baseurl"]
+    return urljoin(f"{host}/", base) + "/" if host else ""
+
+
 def processors():
     "nbdev's notebook processors, with our own documentation of exported names."
     from execnb.nbio import mk_cell
@@ -106,19 +145,25 @@ def processors():
     class Documented(nbdev.Processor):
         "Puts the documentation of public names before the exported cell with their source."
         def begin(self):
-            cells = []
+            cells, module = [], ""
             for cell in self.nb.cells:
+                module = (cell.directives_.get("default_exp") or [module])[0]
                 shown = cell.cell_type == "code" and {"export", "exports"} & cell.directives_.keys() and "hide" not in cell.directives_
                 public = [n for n in (shown and cell.parsed_()) or [] if isinstance(n, (ast.FunctionDef, ast.ClassDef)) and n.name[0] != "_"]
-                cells += [*(mk_cell(documentation(n, cell.source), "markdown") for n in public), cell]
+                cells += [*(mk_cell(documentation(n, cell.source, module), "markdown") for n in public), cell]
             self.nb.cells = cells
 
     def link(cell):
         "Backticked names link to where they are defined; a command is not the function that it is named after."
-        links = NbdevLookup(skip_mods=(f"{get_config().lib_name}.__main__",))
-        if cell.cell_type == "markdown": cell.source = links.linkify(cell.source)
+        lib = get_config().lib_name
+        links = NbdevLookup(skip_mods=(f"{lib}.__main__",))
+        # nbdev writes the site's address out, and a copy on disk would link away from itself
+        away = address(links.entries[lib]["settings"])
+
+        def linked(source): return links.linkify(source).replace(f"]({away}", "](")
+        if cell.cell_type == "markdown": cell.source = linked(cell.source)
         for o in cell.get("outputs", []):
-            if "text/markdown" in o.get("data", {}): o.data["text/markdown"] = links.linkify(text(o.data["text/markdown"]))
+            if "text/markdown" in o.get("data", {}): o.data["text/markdown"] = linked(text(o.data["text/markdown"]))
 
     def fold(cell):
         "Exported source stands in a fold: open, but for cells that only import."
@@ -151,19 +196,16 @@ def finish_notebook(nb: dict, number: str, names: dict[str, str]) -> dict:
 
     def rename(m): return f"{m[0]} {{#on-{m[1].lower()}}}" if m[1].lower() in documented else m[0]
 
-    def quote(m): return m[0] if m[2][0] in "\"'[" else f"#| {m[1]}: {json.dumps(m[2], ensure_ascii=False)}"
-
     for cell in nb["cells"]:
         source = text(cell["source"])
         if cell["cell_type"] == "raw": source = re.sub(r"^output-file: .*\n", "", source, flags=re.M)
         if cell["cell_type"] == "markdown": source = re.sub(r"^##+ +(\w+) *$", rename, relink(source), flags=re.M)
-        if cell["cell_type"] == "code": source = re.sub(r"^#\| *(fig-alt|fig-cap|tbl-cap): *(\S.*?) *$", quote, source, flags=re.M)
         cell["source"] = source
-        alt = re.search(r'^#\| fig-alt: (".*")$', source, re.M)
+        alt = directives(source).get("fig-alt") if cell["cell_type"] == "code" else None
         for data in (o["data"] for o in cell.get("outputs", []) if "data" in o):
             for kind in {"text/html", "text/markdown"} & data.keys(): data[kind] = relink(text(data[kind]))
             if alt and "text/html" in data:
-                data["text/html"] = re.sub(r"<img(?![^>]*\balt=)", f'<img alt="{html.escape(json.loads(alt[1]))}"', data["text/html"])
+                data["text/html"] = re.sub(r"<img(?![^>]*\balt=)", f'<img alt="{html.escape(alt)}"', data["text/html"])
     head = f"{f'Page {number} · ' if number else ''}{minutes(nb['cells'])} min"
     nb["cells"].insert(1, dict(cell_type="markdown", id="minutes", metadata={}, source=f"::: {{.minutes}}\n{head}\n:::"))
     return nb
@@ -235,11 +277,20 @@ def stage(folder: Path) -> tuple[Path, list[Entry]]:
 
 # ------------------------------------------------------------------------------ pages to a site
 
-FONTS = re.compile(r"@import\s+url\([^)]*\);?")  # web fonts of the themes: styles.css names fonts that machines have
-REMOTE = re.compile(r'<(?:link|script)\b[^>]*(?:href|src)="https?://[^>]*>(?:\s*</script>)?')
+# web fonts of the themes, however they are asked for: @import url(https://…), @import"https://…"
+FONTS = re.compile(r"""@import\s*(?:url\(\s*)?(["']?)(?:https?:)?//[^"')]*\1\s*\)?[^;{}]*;?""")
+REMOTE = re.compile(r'<(?:link|script)\b[^>]*(?:href|src)="(?:https?:)?//[^>]*>(?:\s*</script>)?')
+# Quarto hands jQuery from the network to require.js from the network; without them this is an error
+DEFINE = re.compile(r"""<script\b[^>]*>\s*define\(\s*['"]jquery['"].*?</script>""", re.S)
+# its header hides on the way down, and with it the search and the switch to dark
+HEADROOM = re.compile(r'<script\b[^>]*src="[^"]*/headroom\.min\.js"[^>]*></script>')
+# its formulas and tables stand bare, where smalldocs' stand in boxes that scroll
+BARE = re.compile(r'(?<!<span class="math display">)<math\b[^>]*\bdisplay="block".*?</math>', re.S)
+TABLE = re.compile(r'(?<!<div class="sd-table">)(?<!<div class="sd-table">\n)<table\b.*?</table>', re.S)
 FORMULA = re.compile(r'<span class="math (inline|display)">\\[(\[](.*?)\\[)\]]</span>', re.S)
 HEAD = """<script src="{0}site.js" defer></script><script>if (location.protocol == "file:") document.write('<script src="{0}search.js"><\\/script>')</script>"""
 SEARCH = """// A page opened from disk may not fetch search.json: it gets this copy.
+var shownWarning = true; // Quarto's search gives up from disk, unless it believes to have said so
 {const entries = %s; const remote = window.fetch;
 window.fetch = (what, ...how) => String(what).endsWith("search.json") ? Promise.resolve(new Response(JSON.stringify(entries))) : remote(what, ...how);}
 """
@@ -251,7 +302,7 @@ def render(folder: Path) -> Path:
     from smalldocs.site import build
     try: site = build(folder, quiet=True)
     except (BuildError, ConfigError) as e: raise Stop(str(e)) from e
-    for_quarto = ("html-math-method", "highlight-style", "respect-user-color-scheme")
+    for_quarto = ("html-math-method", "respect-user-color-scheme")
     if odd := [w for w in site.warnings if not w.endswith(tuple(f"format.html.{k} is ignored" for k in for_quarto))]: raise Stop("; ".join(odd))
     return site.out
 
@@ -260,6 +311,9 @@ def render_with_quarto(folder: Path) -> Path:
     "Render the staged notebooks with the Quarto program."
     done = subprocess.run(["quarto", "render", folder, "--no-execute"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode: raise Stop(f"quarto render failed\n{done.stdout}")
+    for line in done.stdout.splitlines():
+        if "WARN" in line:
+            print(line)
     return folder/"_site"
 
 
@@ -275,13 +329,19 @@ def mathml(formulas: list[tuple[str, str]]) -> list[str]:
     return found
 
 
+def repository() -> str:
+    "The address of the repository, without a suffix; empty while the project has no public one."
+    from nbdev.config import get_config
+    return get_config().git_url.removesuffix("/").removesuffix(".git")
+
+
 def colab(path: Path) -> str:
     "A link to open a notebook of a published project in Colab, and what to run there first; nothing while the project has no public address."
     from nbdev.config import get_config
-    url = get_config().git_url.removesuffix("/").removesuffix(".git")
+    url = repository()
     if not (m := re.fullmatch(r"https://github\.com/([\w.-]+/[\w.-]+)", url)): return ""
     goal = f"https://colab.research.google.com/github/{m[1]}/blob/{get_config().branch}/{path.relative_to(ROOT).as_posix()}"
-    return f' · <a href="{goal}">Open in Colab</a> (first: <code>%pip install git+{url}</code>)'
+    return f' · <a href="{goal}">Open in Colab</a> {in_colab(url)}'
 
 
 def inline_modules(page: str, folder: Path) -> str:
@@ -293,26 +353,49 @@ def inline_modules(page: str, folder: Path) -> str:
     return re.sub(r'<script(?=[^>]*\btype="module")[^>]*\bsrc="([^":]+)"[^>]*></script>', script, page)
 
 
+def self_contained(page: str, formulas) -> str:
+    "A page with its formulas drawn, what is wide in boxes that scroll, and nothing of the network."
+    page = FORMULA.sub(lambda m: f'<span class="math {m[1]}">{next(formulas)}</span>', page)
+    page = BARE.sub(r'<span class="math display">\g<0></span>', page)
+    page = TABLE.sub(r'<div class="sd-table">\g<0></div>', page)
+    return HEADROOM.sub("", DEFINE.sub("", REMOTE.sub("", page)))
+
+
+def offer(entry: Entry, site: Path, names: dict[str, str]) -> str:
+    "Put the notebook of a page and its Markdown twin into the site; links to them."
+    file, markdown_file = f"notebooks/{entry.path.name}", f"{entry.name}.md"
+    (site/file).write_text(download(entry.path, repository()), encoding="utf-8")
+    (site/markdown_file).write_text(twin(entry.path, names), encoding="utf-8")
+    links = [f'<a href="{file}" download>Download this notebook</a> {to_install(repository())}',
+             f'<a href="{markdown_file}">Markdown</a>{colab(entry.path)}']
+    return "".join(f" · {link}" for link in links)
+
+
+def finish_page(path: Path, page: str, site: Path, links: str) -> str:
+    "A page with `links` beside its reading minutes, and the scripts that make it work from disk."
+    head = ""
+    if links:
+        head = f'<link rel="alternate" type="text/markdown" href="{path.stem}.md">'
+        page = re.sub(r'class="minutes">\s*<p>[^<]*', lambda m: m[0].rstrip() + links, page, count=1)
+    up = "../"*(len(path.relative_to(site).parts) - 1)
+    page = inline_modules(page, path.parent)
+    return page.replace("</head>", head + HEAD.format(up) + "</head>", 1)
+
+
 def finish_site(site: Path, pages: list[Entry]):
     "Make the pages work without a network, and the search from disk; add the notebooks, Markdown twins of the pages, and llms.txt."
     texts = {p: p.read_text() for p in sorted(site.rglob("*.html"))}
     formulas = iter(mathml([(m[1], html.unescape(m[2])) for t in texts.values() for m in FORMULA.finditer(t)]))
     known, names = {p.name: p for p in pages}, {p.path.stem: p.name for p in pages}
     (site/"notebooks").mkdir()
-    for path, page in texts.items():
-        up, head = "../"*(len(path.relative_to(site).parts) - 1), ""
-        page = REMOTE.sub("", FORMULA.sub(lambda m: f'<span class="math {m[1]}">{next(formulas)}</span>', page))
-        if entry := known.get(path.stem):
-            file, head = f"notebooks/{entry.path.name}", f'<link rel="alternate" type="text/markdown" href="{path.stem}.md">'
-            shutil.copy(entry.path, site/file)
-            (site/f"{path.stem}.md").write_text(twin(entry.path, names))
-            also = f' · <a href="{file}" download>Download this notebook</a> · <a href="{path.stem}.md">Markdown</a>{colab(entry.path)}'
-            page = re.sub(r'class="minutes">\s*<p>[^<]*', lambda m: m[0].rstrip() + also, page, count=1)
-        page = inline_modules(page, path.parent)
-        path.write_text(page.replace("</head>", head + HEAD.format(up) + "</head>", 1))
+    for path, rendered in texts.items():
+        links = offer(known[path.stem], site, names) if path.stem in known else ""
+        path.write_text(finish_page(path, self_contained(rendered, formulas), site, links))
     for path in site.rglob("*.css"): path.write_text(FONTS.sub("", path.read_text()))
     (site/"search.js").write_text(SEARCH % (site/"search.json").read_text().replace("</", "<\\/"))
-    for path in (ROOT/"nbs").glob("*.js"): shutil.copy(path, site)
+    for path in (ROOT/"nbs").iterdir():
+        if path.suffix in (".js", ".woff2", ".txt"):
+            shutil.copy(path, site)
     (site/"llms.txt").write_text(llms(pages))
 
 
@@ -330,6 +413,16 @@ def build(out: Path, quarto: bool):
 
 # ------------------------------------------------------------------------------ the check
 
+LOADING = {"stylesheet", "icon", "preload", "modulepreload", "prefetch", "preconnect",
+           "dns-prefetch", "manifest", "apple-touch-icon"}
+
+
+def style_loads(css: str) -> list[str]:
+    "What a style sheet loads: the addresses of its url(…) and @import."
+    found = re.findall(r"""(?:@import\s*(?:url\(\s*)?|\burl\(\s*)(["']?)([^"')]+)""", css)
+    return [link.strip() for _, link in found]
+
+
 class Page(HTMLParser):
     "What the check needs to know of a page."
     VOID = {"img", "br", "hr", "input", "link", "meta", "source", "wbr", "col"}
@@ -343,12 +436,13 @@ class Page(HTMLParser):
         attrs = dict(attrs)
         if tag not in self.VOID: self.open.append(tag)
         self.seen |= {tag, *(attrs.get("class") or "").split()}
-        if "id" in attrs: self.ids.append(attrs["id"])
+        # Quarto gives one id to three <link>, and its script asks for them by it
+        if "id" in attrs and tag != "link": self.ids.append(attrs["id"])
         if tag == "a" and attrs.get("href"): self.links.append(attrs["href"])
-        if tag == "link" and set((attrs.get("rel") or "").split()) & {"stylesheet", "icon", "preload"}: self.loads.append(attrs.get("href") or "")
+        if tag == "link" and set((attrs.get("rel") or "").split()) & LOADING: self.loads.append(attrs.get("href") or "")
         if tag in ("img", "script", "iframe", "video", "audio", "source", "embed"): self.loads += filter(None, [attrs.get("src")])
         self.loads += [u for c in (attrs.get("srcset") or "").split(", ") if (u := c.split(" ")[0])]
-        self.loads += re.findall(r"url\(['\"]?([^'\")]+)", attrs.get("style") or "")
+        self.loads += style_loads(attrs.get("style") or "")
         if tag == "img" and not (attrs.get("alt") or "").strip(): self.faults.append(f"an image has no alt text: {(attrs.get('src') or '')[:60]}")
 
     def handle_startendtag(self, tag, attrs):
@@ -361,7 +455,7 @@ class Page(HTMLParser):
 
     def handle_data(self, data):
         if "title" in self.open and "svg" not in self.open: self.title += data
-        if "style" in self.open: self.loads += re.findall(r"(?:@import\s+|url\()(?!url)['\"]?([^'\");]+)", data)
+        if "style" in self.open: self.loads += style_loads(data)
         if not {"style", "script", "math", "code", "pre", "title"} & set(self.open): self.prose += data
 
 
@@ -398,7 +492,7 @@ def faults(site: Path) -> list[str]:
         wrong += [f"TeX or Markdown left in the text: {line.strip()}" for line in page.prose.splitlines() if left.search(line)]
         found += [f"{path.relative_to(site)}: {w}" for w in dict.fromkeys(wrong)]
     for path in sorted(site.rglob("*.css")):
-        links = re.findall(r"(?:@import\s+|url\()['\"]?(?!data:|#)([^'\")\s;]+)", path.read_text())
+        links = style_loads(path.read_text())
         found += [f"{path.relative_to(site)}: {f}" for link in dict.fromkeys(links) if (f := loaded(path, link.split("?")[0]))]
     return found
 
@@ -417,13 +511,14 @@ def markdown(path: Path, relink, figure) -> str:
             source = re.sub(r"(\]\(|href=\")([^)\"#\s]+)", lambda m: m[1] + relink(m[2]), source)
             parts.append(re.sub(r"^:::.*\n?", "", source, flags=re.M))
         if cell["cell_type"] != "code": continue
-        options = dict(re.findall(r"^#\| *([\w-]+):? *(.*?) *$", source, re.M))
-        if {"hide", "export", "exporti", "default_exp"} & options.keys() or options.get("include") == "false": continue
+        options = directives(source)
+        if {"hide", "export", "exporti", "default_exp"} & options.keys(): continue
+        if options.get("include") is False: continue
         code = re.sub(r"^#\|.*\n?", "", source, flags=re.M).strip()
-        if code and options.get("echo") != "false": parts.append(f"```python\n{code}\n```")
-        for output in cell["outputs"] if options.get("output") != "false" else ():
+        if code and options.get("echo") is not False: parts.append(f"```python\n{code}\n```")
+        for output in cell["outputs"] if options.get("output") is not False else ():
             data = {k: text(v) for k, v in output.get("data", {}).items()}
-            if any(k == "text/html" or k.startswith("image/") for k in data): parts.append(figure(cell, data, options.get("fig-alt", "").strip("\"'")))
+            if any(k == "text/html" or k.startswith("image/") for k in data): parts.append(figure(cell, data, options.get("fig-alt", "")))
             elif "text/markdown" in data: parts.append(data["text/markdown"])
             else: parts.append(f"```\n{(text(output.get('text')) or data.get('text/plain', '')).rstrip()}\n```")
     return "\n\n".join(p.strip() for p in parts if p.strip()) + "\n"
@@ -469,7 +564,37 @@ def readme() -> dict[str, bytes]:
 
     def relink(target): return f"nbs/{target}" if (ROOT/"nbs"/target).is_file() else target # from here, not from the notebook
 
-    return {"README.md": markdown(ROOT/"nbs/index.ipynb", relink, figure).encode(), **files}
+    page = markdown(ROOT/"nbs/index.ipynb", relink, figure)
+    return {"README.md": lead_to_scripts(page).encode(), **files}
+
+
+def lead_to_scripts(page: str) -> str:
+    """Links to notebooks whose outputs are programs lead to the site, where the programs run.
+
+    GitHub shows notebooks, and runs no script in them. A project that is published nowhere says
+    how to build the site.
+    """
+    from nbdev.config import get_config
+    home = address(get_config()).rstrip("/")
+
+    def lead(m):
+        notebook = ROOT/m[2]
+        if not (notebook.is_file() and any("<script" in output for output in outputs(notebook))):
+            return m[0]
+        name = page_name(notebook)
+        if home:
+            return f"[{m[1]}]({home}/{name}.html)"
+        how = f"`python tools/site.py`, then open `_docs/{name}.html`"
+        return f"{m[1]} (on the built site: {how})"
+
+    return re.sub(r"\[([^\[\]]+)\]\((nbs/\w+\.ipynb)[^)]*\)", lead, page)
+
+
+def outputs(path: Path) -> list[str]:
+    "The HTML that the cells of a notebook put out."
+    cells = json.loads(path.read_text()).get("cells", []) if path.stat().st_size else []
+    found = [o.get("data", {}).get("text/html") for c in cells for o in c.get("outputs", [])]
+    return [text(output) for output in found if output]
 
 
 def write_readme(check: bool) -> list[str]:

@@ -1,0 +1,3 @@
+export function init() {
+  document.body.dataset.tabsets = document.querySelectorAll(".panel-tabset").length;
+}
