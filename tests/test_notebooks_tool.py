@@ -107,6 +107,21 @@ def test_pictures_are_compared_at_35_db(notebooks_tool):
     assert fault("text/html", html.format(png(base)), html.format(far))
 
 
+def film(*pictures):
+    "A film of grey pictures of one shade each, as base64."
+    images = [Image.fromarray(np.full((16, 16, 3), shade, np.uint8)) for shade in pictures]
+    options = dict(save_all=True, append_images=images[1:], duration=100, lossless=True)
+    images[0].save(file := io.BytesIO(), format="WEBP", **options)
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def test_frames_that_a_film_stores_as_one_are_two(notebooks_tool):
+    fault = notebooks_tool.picture_fault
+    assert len(notebooks_tool.frames(film(0, 0, 200))) == 3
+    assert fault(film(0, 0, 200), film(0, 1, 200)) is None
+    assert fault(film(0, 0, 200), film(0, 200, 200)) and fault(film(0, 0, 200), film(0, 200))
+
+
 def test_of_weights_only_the_shapes_are_compared(notebooks_tool):
     def html(width, seed):
         values = np.random.default_rng(seed).normal(size=(2, width)).astype(np.float32)

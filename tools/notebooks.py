@@ -231,9 +231,18 @@ def text_fault(a: str, b: str, allowed: Tolerance = EXACT) -> str | None:
 
 
 def frames(encoded: str) -> list[np.ndarray]:
-    "The pictures in a base64 file, `(h, w, 3)` in [0, 1]: one, or those of a film."
+    """The pictures in a base64 file, `(h, w, 3)` in [0, 1]: one, or those of a film.
+
+    A film stores equal frames in a row as one that stays longer, so each is repeated for as long as
+    it stays: whether two frames are equal to the last digit depends on the processor.
+    """
     film = Image.open(io.BytesIO(base64.b64decode(encoded)))
-    return [np.asarray(f.convert("RGB"), float)/255 for f in ImageSequence.Iterator(film)]
+    found = []
+    for frame in ImageSequence.Iterator(film):
+        picture = np.asarray(frame.convert("RGB"), float)/255
+        found.append((picture, frame.info.get("duration") or 1)) # known after it is decoded
+    shortest = min(stays for _, stays in found)
+    return [picture for picture, stays in found for _ in range(max(1, round(stays/shortest)))]
 
 
 def picture_fault(a: str, b: str, allowed: Tolerance = EXACT) -> str | None:
