@@ -112,7 +112,7 @@ class Painting:
         "The training as a film, of at most sixty frames."
         frames = self.frames if self.progress == 1 and self.frames else [*self.frames, _frame(self.run.model, self.image)]
         shown = np.unique(np.linspace(0, len(frames) - 1, 60).round().astype(int))
-        return Film([frames[i] for i in shown], "The painting forms, from a blur to the picture.", width=max(256, frames[-1].shape[1]), seconds=4)
+        return Film([frames[i] for i in shown], "The painting forms, from before its first step to the picture.", width=max(256, frames[-1].shape[1]), seconds=4)
 
     def save(self,
         path:str|os.PathLike[str], # the picture's file, such as `painting.png`; the film is put beside it, with the suffix `.gif`
