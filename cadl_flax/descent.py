@@ -4,36 +4,53 @@
 
 # %% ../nbs/01_gradient_descent.ipynb #87cfc7e4
 from __future__ import annotations
+
 from collections.abc import Callable
 from functools import partial
 
-import jax, jax.numpy as jnp
+import jax
+import jax.numpy as jnp
 from flax import nnx
 from jax import Array
+
+from .checks import check_counts, check_positive, check_scalar
 
 # %% auto #0
 __all__ = ['gradient_descent']
 
 # %% ../nbs/01_gradient_descent.ipynb #f3c9aac6
-@partial(jax.jit, static_argnames=("cost", "n_steps"))
-def _descend(cost, start, learning_rate, n_steps):
-    def step(position, _):
-        position = jax.tree.map(lambda p, slope: p - learning_rate*slope, position, jax.grad(cost)(position))
-        return position, position
-    return jax.lax.scan(step, start, length=n_steps)[1]
-
 def gradient_descent(
-    cost:Callable,        # a differentiable function of one argument, returning a scalar
-    start:Array|float|nnx.Module, # where to begin: a number, an array of any shape, or a container of arrays such as a Flax module
-    *,                    # keyword-only from here
-    learning_rate:Array|float, # the step is this times the slope
-    n_steps:int=100,      # how many steps to take
-)->Array|nnx.Module: # every position on the way, `(n_steps + 1, *shape)` for each array of `start`, the start first
+    cost: Callable,  # a differentiable function of one argument, returning a scalar
+    # where to begin: a number, an array of any shape, or a container of arrays such as
+    # a Flax module
+    start: Array | float | nnx.Module,
+    *,  # keyword-only from here
+    learning_rate: Array | float,  # the step is this times the slope
+    n_steps: int = 100,  # how many steps to take
+) -> (
+    Array | nnx.Module
+):  # each array `(n_steps + 1, *shape)`: the start, and every step
     "Walk downhill on `cost`, and return the path."
-    if n_steps < 1: raise ValueError(f"n_steps={n_steps} must be at least 1")
+    check_counts(n_steps=n_steps)
+    check_positive(learning_rate=learning_rate)
     start = jax.tree.map(lambda value: jnp.asarray(value, jnp.float32), start)
-    if jnp.ndim(learning_rate): raise ValueError(f"learning_rate has shape {jnp.shape(learning_rate)}, expected one number: use jax.vmap for several")
-    if not isinstance(learning_rate, jax.core.Tracer) and not learning_rate > 0: raise ValueError(f"learning_rate={learning_rate} must be positive")
-    shape = getattr(jax.eval_shape(cost, start), "shape", None)
-    if shape != (): raise ValueError(f"cost returns shape {shape}, but only a single number can be made smaller")
-    return jax.tree.map(lambda first, rest: jnp.concatenate([first[None], rest]), start, _descend(cost, start, learning_rate, n_steps))
+    check_scalar("cost", cost, start)
+    path = _descend(cost, start, learning_rate, n_steps)
+    return jax.tree.map(lambda p, rest: jnp.concatenate([p[None], rest]), start, path)
+
+# %% ../nbs/01_gradient_descent.ipynb #c1fd3e1e
+@partial(jax.jit, static_argnames=("cost", "n_steps"))
+def _descend(
+    cost: Callable,
+    start: Array | nnx.Module,
+    learning_rate: Array | float,
+    n_steps: int,
+) -> Array | nnx.Module:
+    "All positions but the first."
+
+    def step(position, _):
+        slopes = jax.grad(cost)(position)
+        position = jax.tree.map(lambda p, s: p - learning_rate * s, position, slopes)
+        return position, position
+
+    return jax.lax.scan(step, start, length=n_steps)[1]

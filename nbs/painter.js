@@ -13,7 +13,8 @@ function read(buffer) {
   });
   const kernels = all(".kernel"), biases = all(".bias"), [waves] = all(".frequencies"), tables = all(".tables");
   const layers = kernels.map(({shape, data}, i) => ({inputs: shape[0], outputs: shape[1], kernel: data, bias: biases[i].data}));
-  return prepared({...JSON.parse(header.__metadata__.settings), waves: waves?.data, tables: tables.length ? tables : null, layers});
+  const {cadl_flax, settings} = header.__metadata__; // one word for all of format 2; in format 1 a word each
+  return prepared({...cadl_flax ? JSON.parse(cadl_flax).settings : JSON.parse(settings), waves: waves?.data, tables: tables.length ? tables : null, layers});
 }
 
 // A new network: places, or waves of random frequencies, and hidden layers of ReLUs, drawn by the generator mulberry32.

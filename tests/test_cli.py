@@ -1,4 +1,5 @@
 "The command line: what a user types, what comes back, and what is left on the disk."
+
 import itertools
 import json
 import os
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import termios
 import time
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -20,205 +22,377 @@ from test_pictures import declared
 
 from cadl_flax import __main__ as cli
 from cadl_flax.networks import count_parameters
-from cadl_flax.painting import _named
+from cadl_flax.presets import make_network
 from cadl_flax.pictures import psnr, read_image, shrink
 from cadl_flax.tracking import load
 
 THREE = ["painting.gif", "painting.png", "painting.safetensors"]
 QUICK = ["--size", "12", "--epochs", "2", "--quiet"]
+PROGRAM = [sys.executable, "-m", "cadl_flax"]
 
 
 def run(*args, cwd, **options):
-    return subprocess.run([sys.executable, "-m", "cadl_flax", *map(str, args)], cwd=cwd, capture_output=True, text=True, timeout=300, **options)
+    "What a command line answers, as a process of its own."
+    return subprocess.run(
+        [*PROGRAM, *map(str, args)],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        **options,
+    )
 
 
 def own_cache(folder):
-    "Surroundings with a cache of compiled programs in `folder`: who is killed may leave one half-written, and the other tests should not find it."
-    return {k: v for k, v in os.environ.items() if not k.startswith("JAX_")} | dict.fromkeys(["XDG_CACHE_HOME", "LOCALAPPDATA", "HOME"], str(folder/"cache"))
+    """An environment with a cache of compiled programs in `folder`.
+
+    A process that is killed may leave a program half-written there, which no other test should
+    find."""
+    others = {name: value for name, value in os.environ.items() if not name.startswith("JAX_")}
+    homes = ["XDG_CACHE_HOME", "LOCALAPPDATA", "HOME"]
+    return others | dict.fromkeys(homes, str(folder / "cache"))
 
 
-def failed(result, code, *words):
-    "One line on stderr with `words`, nothing on stdout, and the exit code."
-    assert result.returncode == code and result.stdout == "", result
-    assert result.stderr.count("\n") == 1 and result.stderr.startswith("cadl-flax: "), result.stderr
-    for word in words: assert word in result.stderr
-    return True
+def assert_failed(result, code, *words):
+    "Look for one line on stderr with `words`, nothing on stdout, and the exit code."
+    assert result.returncode == code, result
+    assert result.stdout == "", result
+    assert result.stderr.count("\n") == 1, result.stderr
+    assert result.stderr.startswith("cadl-flax: "), result.stderr
+    for word in words:
+        assert word in result.stderr
+
+
+def assert_succeeded(result):
+    "Look that the exit code is 0."
+    assert result.returncode == 0, result.stderr
 
 
 @pytest.fixture
 def here(tmp_path, monkeypatch, capsys):
     "`run` in this process, in an empty folder."
     monkeypatch.chdir(tmp_path)
+
     def ask(*args):
-        capsys.readouterr()
-        code = cli.main([str(a) for a in args])
-        said = capsys.readouterr()
-        return subprocess.CompletedProcess(args, code, said.out, said.err)
+        capsys.readouterr()  # forgets what was shown before
+        code = cli.main([str(arg) for arg in args])
+        output = capsys.readouterr()
+        return subprocess.CompletedProcess(args, code, output.out, output.err)
+
     return ask
 
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory):
+    "A folder with photos of many kinds, and with files that are none."
     folder = tmp_path_factory.mktemp("photos")
     photo = shrink(data.astronaut(), 64)
-    Image.fromarray(photo[..., 0]).save(folder/"gray.jpg")
-    Image.fromarray(np.dstack([photo, np.full((64, 64), 200, np.uint8)])).save(folder/"clear.png")
-    Image.fromarray(data.astronaut()[:90, :400]).save(folder/"wide.jpg")
-    (folder/"notes.txt").write_text("no picture")
-    (folder/"film.gif").mkdir()
-    (folder/"bomb.png").write_bytes(declared(40_000, 40_000))
-    (folder/"half.jpg").write_bytes((folder/"wide.jpg").read_bytes()[:3000])
+    alpha = np.full((64, 64), 200, np.uint8)
+    Image.fromarray(photo[..., 0]).save(folder / "gray.jpg")
+    Image.fromarray(np.dstack([photo, alpha])).save(folder / "clear.png")
+    Image.fromarray(data.astronaut()[:90, :400]).save(folder / "wide.jpg")
+    (folder / "notes.txt").write_text("no picture")
+    (folder / "film.gif").mkdir()
+    (folder / "bomb.png").write_bytes(declared(40_000, 40_000))
+    (folder / "half.jpg").write_bytes((folder / "wide.jpg").read_bytes()[:3000])
     return folder
 
 
-def test_paint_writes_the_painting_and_its_film(tmp_path):
-    result = run("paint", "--size", "64", cwd=tmp_path)
-    assert result.returncode == 0
-    last = result.stdout.strip().splitlines()[-1]
-    parameters = count_parameters(_named("half-grid", 64, 64)(2, 3, rngs=nnx.Rngs(0)))
-    assert all(line.startswith("epoch ") for line in result.stderr.splitlines())
-    assert last.startswith("painting.png, painting.gif, painting.safetensors: ") and f"{parameters:,} parameters" in last and last.endswith(" s")
-    painting = read_image(tmp_path/"painting.png")
-    said = float(last.split(": ")[1].split(" dB")[0])
-    assert said >= 28 and abs(psnr(painting, shrink(data.astronaut(), 64)) - said) < .06
-    with Image.open(tmp_path/"painting.gif") as gif:
-        assert gif.n_frames >= 15 and gif.info["loop"] == 0
+@pytest.fixture(scope="module")
+def painted(tmp_path_factory):
+    "A folder with a painting of the default picture, and what the command answered."
+    folder = tmp_path_factory.mktemp("painted")
+    result = run("paint", "--size", "64", cwd=folder)
+    assert_succeeded(result)
+    return folder, result
+
+
+def test_paint_writes_the_painting_and_its_film(painted):
+    folder, _ = painted
+    assert sorted(os.listdir(folder)) == THREE
+    painting = read_image(folder / "painting.png")
+    with Image.open(folder / "painting.gif") as gif:
+        assert gif.n_frames >= 15
+        assert gif.info["loop"] == 0
         gif.seek(gif.n_frames - 1)
         assert psnr(np.array(gif.convert("RGB")), painting) >= 30
-    assert sorted(os.listdir(tmp_path)) == THREE
-    np.testing.assert_array_equal((load(tmp_path/"painting.safetensors").render()*255).round(), painting)
+    saved = load(folder / "painting.safetensors")
+    np.testing.assert_array_equal((saved.render() * 255).round(), painting)
 
 
-@pytest.mark.parametrize("name, shape", [("gray.jpg", (12, 12)), ("clear.png", (12, 12, 4)), ("wide.jpg", (3, 12, 3))])
+def test_paint_says_what_it_has_painted(painted):
+    folder, result = painted
+    last = result.stdout.strip().splitlines()[-1]
+    parameters = count_parameters(make_network("half-grid", 64, 64)(2, 3, rngs=nnx.Rngs(0)))
+    assert all(line.startswith("epoch ") for line in result.stderr.splitlines())
+    assert last.startswith("painting.png, painting.gif, painting.safetensors: ")
+    assert f"{parameters:,} parameters" in last
+    assert last.endswith(" s")
+    stated = float(last.split(": ")[1].split(" dB")[0])
+    measured = psnr(read_image(folder / "painting.png"), shrink(data.astronaut(), 64))
+    assert stated >= 28
+    assert abs(measured - stated) < 0.06
+
+
+@pytest.mark.parametrize(
+    "name, shape", [("gray.jpg", (12, 12)), ("clear.png", (12, 12, 4)), ("wide.jpg", (3, 12, 3))]
+)
 def test_photos_of_every_kind(photos, here, tmp_path, name, shape):
-    result = here("paint", photos/name, *QUICK, "--out", "x.png")
-    assert result.returncode == 0 and result.stderr == ""
-    assert read_image(tmp_path/"x.png").shape == shape
+    result = here("paint", photos / name, *QUICK, "--out", "x.png")
+    assert result.returncode == 0
+    assert result.stderr == ""
+    assert read_image(tmp_path / "x.png").shape == shape
 
 
-@pytest.mark.parametrize("args, words", [
-    (["missing.jpg"], ["missing.jpg", "No such file"]),
-    (["{photos}/notes.txt"], ["notes.txt", "not a picture"]),
-    (["{photos}"], ["directory"]),
-    (["{photos}/bomb.png"], ["bomb.png", "too large"]),
-    (["{photos}/half.jpg"], ["half.jpg", "damaged"]),
-    (["--size", "0"], ["--size", "0"]),
-    (["--size", "x"], ["--size", "x"]),
-    (["--epochs", "0"], ["--epochs", "0"]),
-    (["--seconds", "-1"], ["--seconds", "-1"]),
-    (["--seconds", "nan"], ["--seconds", "nan"]),
-    (["--seconds", "inf"], ["--seconds", "inf"]),
-    (["--every", "nan"], ["--every", "nan"]),
-    (["--psnr", "0"], ["--psnr", "0"]),
-    (["--board"], ["--board", "--checkpoint"]),
-    (["--checkpoint", "{photos}/notes.txt"], ["--checkpoint", "notes.txt", "is a file"]),
-    (["--out", "{photos}/film.png"], ["--out", "film.gif", "directory"]),
-    (["--seed", "-1"], ["--seed", "-1"]),
-    (["--network", "giant"], ["--network", "giant"]),
-    (["--colour"], ["--colour"]),
-    (["a", "b"], ["b"]),
-    (["--out", "no/x.png"], ["--out", "no"]),
-    (["--out", "."], ["--out"]),
-    (["--out", "x.jpg"], ["--out", "x.jpg"]),
-    (["{photos}/clear.png", "--out", "{photos}/clear.png"], ["--out", "clear.png"]),
-])
+@pytest.mark.parametrize(
+    "args, words",
+    [
+        (["missing.jpg"], ["missing.jpg", "No such file"]),
+        (["{photos}/notes.txt"], ["notes.txt", "not a picture"]),
+        (["{photos}"], ["directory"]),
+        (["{photos}/bomb.png"], ["bomb.png", "too large"]),
+        (["{photos}/half.jpg"], ["half.jpg", "damaged"]),
+        (["--size", "0"], ["--size", "0"]),
+        (["--size", "x"], ["--size", "x"]),
+        (["--epochs", "0"], ["--epochs", "0"]),
+        (["--seconds", "-1"], ["--seconds", "-1"]),
+        (["--seconds", "nan"], ["--seconds", "nan"]),
+        (["--seconds", "inf"], ["--seconds", "inf"]),
+        (["--every", "nan"], ["--every", "nan"]),
+        (["--psnr", "0"], ["--psnr", "0"]),
+        (["--board"], ["--board", "--checkpoint"]),
+        (["--checkpoint", "{photos}/notes.txt"], ["--checkpoint", "notes.txt", "is a file"]),
+        (["--out", "{photos}/film.png"], ["--out", "film.gif", "directory"]),
+        (["--seed", "-1"], ["--seed", "-1"]),
+        (["--network", "giant"], ["--network", "giant"]),
+        (["--colour"], ["--colour"]),
+        (["a", "b"], ["b"]),
+        (["--out", "no/x.png"], ["--out", "no"]),
+        (["--out", "."], ["--out"]),
+        (["--out", "x.jpg"], ["--out", "x.jpg"]),
+        (["{photos}/clear.png", "--out", "{photos}/clear.png"], ["--out", "clear.png"]),
+    ],
+    ids=str,
+)
 def test_bad_input_is_one_line_and_exit_code_2(photos, tmp_path, args, words):
-    assert failed(run("paint", *[a.replace("{photos}", str(photos)) for a in args], cwd=tmp_path), 2, *words)
+    args = [arg.replace("{photos}", str(photos)) for arg in args]
+    assert_failed(run("paint", *args, cwd=tmp_path), 2, *words)
     assert os.listdir(tmp_path) == []
 
 
+NO_TEXT = b"\xff.png".decode(errors="surrogateescape")
+
+
 def test_names_need_not_be_text(photos, tmp_path):
-    assert failed(run("paint", b"\xff.png".decode(errors="surrogateescape"), cwd=tmp_path), 2, "udcff.png", "No such file")
-    result = run("paint", photos/"gray.jpg", *QUICK, "--out", b"\xff.png".decode(errors="surrogateescape"), cwd=tmp_path)
-    assert result.returncode == 0 and len(os.listdir(tmp_path)) == 3
+    result = run("paint", NO_TEXT, cwd=tmp_path)
+    assert_failed(result, 2, "udcff.png", "No such file")
+    assert_succeeded(run("paint", photos / "gray.jpg", *QUICK, "--out", NO_TEXT, cwd=tmp_path))
+    assert len(os.listdir(tmp_path)) == 3
+
+
+def is_unwritable(folder):
+    "Whether a folder is there in which no file can be created."
+    probe = os.path.join(folder, "probe.png")
+    try:
+        open(probe, "x", encoding="utf-8").close()
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    os.unlink(probe)
+    return False
 
 
 def unwritable(tmp_path):
-    "A folder in which nobody may write: one without permission, or, for root, whom permissions do not stop, one of the kernel's."
-    folder = tmp_path/"locked"
+    """A folder in which nobody may write.
+
+    One without permission, or one of the kernel's for root, whom permissions do not stop."""
+    folder = tmp_path / "locked"
     folder.mkdir(mode=0o555)
     for candidate in (folder, "/proc/self", "/sys/kernel"):
-        try: (probe := os.path.join(candidate, "probe.png")) and open(probe, "x").close()
-        except FileNotFoundError: continue
-        except OSError: return candidate
-        os.unlink(probe)
+        if is_unwritable(candidate):
+            return candidate
     pytest.skip("every folder can be written here")
 
 
 def test_an_unwritable_output_is_exit_code_3(tmp_path):
-    assert failed(run("paint", "--out", os.path.join(unwritable(tmp_path), "x.png"), cwd=tmp_path), 3, "--out", "cannot be written")
+    out = os.path.join(unwritable(tmp_path), "x.png")
+    assert_failed(run("paint", "--out", out, cwd=tmp_path), 3, "--out", "cannot be written")
+
+
+PAINT_WITH_FILES_OF_60_BYTES = """
+import resource
+import signal
+import sys
+import cadl_flax.painting
+import cadl_flax.pictures
+from cadl_flax.__main__ import main
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (60, 60))
+sys.exit(main(["paint", "--size", "12", "--epochs", "2", "--quiet"]))
+"""
 
 
 def test_a_full_disk_is_exit_code_3_and_leaves_nothing(tmp_path, tmp_path_factory):
-    program = ("import resource, signal, sys; from cadl_flax.__main__ import main; import cadl_flax.painting, cadl_flax.pictures\n"
-               "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (60, 60))\n"
-               "sys.argv[1:] = ['paint', '--size', '12', '--epochs', '2', '--quiet']; sys.exit(main())")
-    result = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, env={**own_cache(tmp_path_factory.mktemp("home")), "PYTHONDONTWRITEBYTECODE": "1"})
-    assert failed(result, 3, "--out painting.png")
+    environment = own_cache(tmp_path_factory.mktemp("home"))
+    result = subprocess.run(
+        [sys.executable, "-c", PAINT_WITH_FILES_OF_60_BYTES],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env={**environment, "PYTHONDONTWRITEBYTECODE": "1"},
+    )
+    assert_failed(result, 3, "--out painting.png")
     assert os.listdir(tmp_path) == []
+
+
+# A job in the background is born with SIGINT ignored.
+PAINT_LONG = """
+import signal
+import sys
+from cadl_flax.__main__ import main
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.exit(main(["paint", "--seconds", "100"]))
+"""
+
+
+def interrupted(folder, log, by):
+    "Paint, interrupt it once it is under way: the exit code and what is on stdout."
+    with (
+        open(log, "w", encoding="utf-8") as stderr,
+        subprocess.Popen(
+            [sys.executable, "-c", PAINT_LONG],
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+        ) as process,
+    ):
+        began = time.time()
+        while "loss" not in log.read_text() and time.time() - began < 120:
+            time.sleep(0.1)
+        process.send_signal(by)
+        out, _ = process.communicate(timeout=60)
+    return process.returncode, out
 
 
 @pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_saves_what_there_is(tmp_path, tmp_path_factory, by):
-    log = tmp_path_factory.mktemp("log")/"stderr"
-    program = ("import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler) # a job in the background is born with it ignored\n"
-               "from cadl_flax.__main__ import main; sys.argv[1:] = ['paint', '--seconds', '100']; sys.exit(main())")
-    with open(log, "w") as said, subprocess.Popen([sys.executable, "-c", program], cwd=tmp_path, stdout=subprocess.PIPE, stderr=said, text=True) as process:
-        began = time.time()
-        while "loss" not in log.read_text() and time.time() - began < 120: time.sleep(.1) # a first line: the painting is under way
-        process.send_signal(by)
-        out, _ = process.communicate(timeout=60)
-    assert process.returncode == 130 and "interrupted after" in out and "to go on: cadl-flax resume painting.safetensors" in out, log.read_text()
-    assert read_image(tmp_path/"painting.png").shape == (128, 128, 3) and sorted(os.listdir(tmp_path)) == THREE
-    epochs = load(tmp_path/"painting.safetensors").run.epoch
+    log = tmp_path_factory.mktemp("log") / "stderr"
+    code, out = interrupted(tmp_path, log, by)
+    assert code == 130, log.read_text()
+    assert "interrupted after" in out
+    assert "to go on: cadl-flax resume painting.safetensors" in out
+    assert read_image(tmp_path / "painting.png").shape == (128, 128, 3)
+    assert sorted(os.listdir(tmp_path)) == THREE
+    epochs = load(tmp_path / "painting.safetensors").run.epoch
     result = run("resume", "painting.safetensors", "--epochs", "3", "--json", cwd=tmp_path)
     assert json.loads(result.stdout)["epochs"] == epochs + 3
 
 
+def test_seconds_are_a_way_to_say_how_long(here):
+    assert_succeeded(here("paint", "--size", "12", "--seconds", "1", "--quiet"))
+
+
 def test_seconds_and_seed(tmp_path, here):
-    assert here("paint", "--size", "12", "--seconds", "1", "--quiet").returncode == 0
     pictures = []
     for seed in ([], ["--seed", "0"], ["--seed", "1"]):
-        assert here("paint", *QUICK, *seed, "--network", "mlp").returncode == 0
-        pictures.append((tmp_path/"painting.png").read_bytes())
+        assert_succeeded(here("paint", *QUICK, *seed, "--network", "mlp"))
+        pictures.append((tmp_path / "painting.png").read_bytes())
     assert pictures[0] == pictures[1] != pictures[2]
 
 
+ASK_WITHOUT_JAX = """
+import sys
+from cadl_flax.__main__ import main
+
+assert main("paint --help".split()) == 0
+for line in sys.argv[1:]:
+    assert main(line.split()) == 2, line
+sys.exit("jaxlib" in sys.modules)
+"""
+REFUSED_AT_ONCE = [
+    "paint --size 0",
+    "paint nowhere.jpg",
+    "paint --out nowhere/x.png",
+    "resume nowhere",
+    "render nowhere",
+    "inpaint nowhere",
+    "paint /dev/null",
+    "inpaint /dev/null",
+]
+
+
 def test_help_costs_no_import_of_jax(tmp_path):
-    program = ("import sys; from cadl_flax.__main__ import main\n"
-               "for words in ('paint --help', 'paint --size 0', 'paint nowhere.jpg', 'paint --out nowhere/x.png', 'resume nowhere', 'render nowhere', 'inpaint nowhere', 'paint /dev/null', 'inpaint /dev/null'):\n"
-               "    assert main(words.split()) == 2*('help' not in words), words\n"
-               "sys.exit('jaxlib' in sys.modules)")
-    assert subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True).returncode == 0
+    result = subprocess.run(
+        [sys.executable, "-c", ASK_WITHOUT_JAX, *REFUSED_AT_ONCE],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert_succeeded(result)
 
 
 @pytest.mark.parametrize("args", [[], ["--help"], ["--version"]])
 def test_the_top_level_answers(tmp_path, args):
     result = run(*args, cwd=tmp_path)
-    assert result.returncode == 0 and result.stdout.strip() and result.stderr == ""
+    assert result.returncode == 0
+    assert result.stdout.strip()
+    assert result.stderr == ""
+
+
+def read_all(file):
+    "What comes from a terminal until its other end is closed."
+    text = b""
+    try:
+        while part := os.read(file, 4096):
+            text += part
+    except OSError:  # the other end is closed
+        pass
+    return text
 
 
 def test_a_bar_on_a_terminal(tmp_path):
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (24, 80))
-    with subprocess.Popen([sys.executable, "-m", "cadl_flax", "paint", "--size", "24"], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=theirs) as process:
+    with subprocess.Popen(
+        [*PROGRAM, "paint", "--size", "24"],
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=theirs,
+    ) as process:
         os.close(theirs)
-        said = b""
-        try:
-            while part := os.read(ours, 4096): said += part
-        except OSError: pass # the other end is closed
-    assert process.returncode == 0 and b"100%" in said and b"dB" in said and b"\r" in said
+        screen = read_all(ours)
+    assert process.returncode == 0
+    assert b"100%" in screen
+    assert b"dB" in screen
+    assert b"\r" in screen
 
 
-def test_lines_in_a_log(tmp_path, monkeypatch, capsys):
-    clock = itertools.count(0, 3.)
+def seconds_left(line):
+    "What a line of a log says of the time left."
+    return float(line.removesuffix(" s left").split()[-1])
+
+
+def test_lines_in_a_log(here, monkeypatch):
+    clock = itertools.count(0, 3.0)
     monkeypatch.setattr(cli, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
-    assert cli.main(["paint", "--size", "12", "--epochs", "9", "--out", str(tmp_path/"x.png")]) == 0
-    lines = capsys.readouterr().err.splitlines()
-    assert len(lines) >= 3 and all(line.startswith("epoch ") and line.endswith(" s left") for line in lines)
-    assert float(lines[-1].split(" s left")[0].split()[-1]) <= float(lines[0].split(" s left")[0].split()[-1])
-    assert cli.main(["paint", "--size", "12", "--epochs", "9", "--quiet", "--out", str(tmp_path/"x.png")]) == 0
-    assert capsys.readouterr().err == ""
+    result = here("paint", "--size", "12", "--epochs", "9", "--out", "x.png")
+    assert_succeeded(result)
+    lines = result.stderr.splitlines()
+    assert len(lines) >= 3
+    assert all(line.startswith("epoch ") and line.endswith(" s left") for line in lines)
+    assert seconds_left(lines[-1]) <= seconds_left(lines[0])
+
+
+def test_quiet_is_no_line_in_a_log(here, monkeypatch):
+    clock = itertools.count(0, 3.0)
+    monkeypatch.setattr(cli, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    result = here("paint", "--size", "12", "--epochs", "9", "--quiet", "--out", "x.png")
+    assert_succeeded(result)
+    assert result.stderr == ""
 
 
 def lines_of(monkeypatch, capsys, *moments):
@@ -226,19 +400,21 @@ def lines_of(monkeypatch, capsys, *moments):
     times = iter([0, *(seconds for seconds, _ in moments)])
     monkeypatch.setattr(cli, "time", SimpleNamespace(perf_counter=lambda: next(times)))
     run = SimpleNamespace(epoch=1)
-    paintings = [SimpleNamespace(progress=done, losses=[.26], run=run) for _, done in moments]
-    assert list(cli._lines(paintings)) == paintings
+    paintings = [SimpleNamespace(progress=share, history=[0.26], run=run) for _, share in moments]
+    assert list(cli._with_lines(paintings)) == paintings
     return capsys.readouterr().err.splitlines()
 
 
 def test_no_time_is_left_in_a_log_before_it_can_be_told(monkeypatch, capsys):
-    "The first epoch may take minutes, compiling included: only the second says how long one takes."
-    first, second = lines_of(monkeypatch, capsys, (60, .01), (66, .03))
+    "The first epoch takes long, compiling included: only the second says how long one takes."
+    lines = partial(lines_of, monkeypatch, capsys)
+    first, second = lines((60, 0.01), (66, 0.03))
     assert first == "epoch 1, 1%, loss 2.60e-01"
-    assert second.endswith(f", {6*97/2:.0f} s left")
-    assert lines_of(monkeypatch, capsys, (6, .5), (12, .5)) == ["epoch 1, 50%, loss 2.60e-01"]*2
-    assert lines_of(monkeypatch, capsys, (6, .9), (12, .95))[1].endswith(", 6 s left") # gone on with
-    assert lines_of(monkeypatch, capsys, (1, .2), (2, 1.)) == []
+    assert second.endswith(f", {6 * 97 / 2:.0f} s left")
+    assert lines((6, 0.5), (12, 0.5)) == ["epoch 1, 50%, loss 2.60e-01"] * 2
+    resumed = lines((6, 0.9), (12, 0.95))
+    assert resumed[1].endswith(", 6 s left")
+    assert lines((1, 0.2), (2, 1.0)) == []
 
 
 FAILURES = {
@@ -250,79 +426,153 @@ FAILURES = {
     "a number that is none": (2, ["doctor", "--size", "x"]),
     "a command that is none": (2, ["print"]),
     "an argument that is missing": (2, ["inpaint"]),
-    "an unwritable output": (3, ["paint", "--out", "/proc/self/x.png"]),
 }
 
 
 @pytest.mark.parametrize("name", FAILURES)
 def test_json_is_one_line_for_failures_too(photos, here, name):
     code, line = FAILURES[name]
-    if name.startswith("an unwritable") and not os.path.isdir("/proc/self"): pytest.skip("no /proc here")
     plain, result = here(*line), here(*line, "--json")
-    assert plain.returncode == result.returncode and plain.stdout == "" and plain.stderr == result.stderr
+    assert plain.returncode == result.returncode == code
+    assert plain.stdout == ""
+    assert plain.stderr == result.stderr
     assert result.stdout.count("\n") == 1
-    said = json.loads(result.stdout)
-    assert said == dict(error=result.stderr.removeprefix("cadl-flax: ").rstrip("\n"), code=result.returncode)
-    assert result.returncode == code or name.startswith("an unwritable")
+    error = result.stderr.removeprefix("cadl-flax: ").rstrip("\n")
+    assert json.loads(result.stdout) == dict(error=error, code=result.returncode)
 
 
-@pytest.mark.parametrize("fault, code, error", [
-    (RuntimeError("a fault of ours"), 1, "RuntimeError: a fault of ours"),
-    (FileNotFoundError(2, "gone", "own.txt"), 1, "FileNotFoundError: [Errno 2] gone: 'own.txt'"),
-    (KeyboardInterrupt(), 130, "interrupted")], ids=["bug", "own file", "interrupt"])
-def test_json_is_one_line_for_bugs_and_interrupts(here, monkeypatch, capsys, fault, code, error):
-    def fail(*args): raise fault
-    monkeypatch.setattr(cli, "_picture", fail)
-    if code == 1: # a stack trace is due, and Python's exit code for it
-        with pytest.raises(type(fault)): here("paint", "--json")
-        said = capsys.readouterr().out
-    else:
-        result = here("paint", "--json")
-        assert result.returncode == code
-        said = result.stdout
-    assert said.count("\n") == 1 and json.loads(said) == dict(error=error, code=code)
+def test_json_is_one_line_for_an_unwritable_output_too(here, tmp_path):
+    out = os.path.join(unwritable(tmp_path), "x.png")
+    plain, result = here("paint", "--out", out), here("paint", "--out", out, "--json")
+    assert plain.returncode == result.returncode == 3
+    assert plain.stdout == ""
+    assert plain.stderr == result.stderr
+    assert result.stdout.count("\n") == 1
+    error = result.stderr.removeprefix("cadl-flax: ").rstrip("\n")
+    assert json.loads(result.stdout) == dict(error=error, code=3)
+
+
+def failing(error):
+    "A function that raises an error, whatever it is given."
+
+    def fail(*args):
+        raise error
+
+    return fail
+
+
+@pytest.mark.parametrize(
+    "error, message",
+    [
+        (RuntimeError("a fault of ours"), "RuntimeError: a fault of ours"),
+        (
+            FileNotFoundError(2, "gone", "own.txt"),
+            "FileNotFoundError: [Errno 2] gone: 'own.txt'",
+        ),
+    ],
+    ids=["bug", "own file"],
+)
+def test_json_is_one_line_for_bugs(here, monkeypatch, capsys, error, message):
+    "A stack trace follows, with Python's exit code for it."
+    monkeypatch.setattr(cli, "_read_picture", failing(error))
+    with pytest.raises(type(error)):
+        here("paint", "--json")
+    out = capsys.readouterr().out
+    assert out.count("\n") == 1
+    assert json.loads(out) == dict(error=message, code=1)
+
+
+def test_json_is_one_line_for_interrupts(here, monkeypatch):
+    monkeypatch.setattr(cli, "_read_picture", failing(KeyboardInterrupt()))
+    result = here("paint", "--json")
+    assert result.returncode == 130
+    assert result.stdout.count("\n") == 1
+    assert json.loads(result.stdout) == dict(error="interrupted", code=130)
 
 
 def test_json_after_two_dashes_is_a_name(here):
     result = here("paint", "--", "--json")
-    assert failed(result, 2, "--json: No such file")
+    assert_failed(result, 2, "--json: No such file")
 
 
-@pytest.mark.parametrize("line, code", [
-    (["--help"], 3), (["paint", "--help"], 3), ([], 3), (["--version"], 3),
-    (["paint", *QUICK], 3), (["paint", "nowhere.jpg", "--json"], 2)], ids=str)
+@pytest.mark.parametrize(
+    "line, code",
+    [
+        (["--help"], 3),
+        (["paint", "--help"], 3),
+        ([], 3),
+        (["--version"], 3),
+        (["paint", *QUICK], 3),
+        (["paint", "nowhere.jpg", "--json"], 2),
+    ],
+    ids=str,
+)
 def test_an_output_that_is_full_is_a_line(tmp_path, line, code):
-    if not os.path.exists("/dev/full"): pytest.skip("there is no /dev/full here")
-    with open("/dev/full", "w") as full:
-        result = subprocess.run([sys.executable, "-m", "cadl_flax", *line], cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True, timeout=300)
-    assert result.returncode == code and result.stderr.startswith("cadl-flax: ") and result.stderr.count("\n") == 1, result
-    if code == 3: assert "No space left" in result.stderr
+    if not os.path.exists("/dev/full"):
+        pytest.skip("there is no /dev/full here")
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        result = subprocess.run(
+            [*PROGRAM, *line],
+            cwd=tmp_path,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=300,
+        )
+    assert result.returncode == code, result
+    assert result.stderr.startswith("cadl-flax: "), result
+    assert result.stderr.count("\n") == 1, result
+    if code == 3:
+        assert "No space left" in result.stderr
 
 
-@pytest.mark.parametrize("line", [["paint", ""], ["resume", ""], ["render", ""], ["inpaint", ""], ["inpaint", "gray.jpg", ""], ["paint", "--out", ""], ["render", "x", "--out", ""]], ids=str)
+@pytest.mark.parametrize(
+    "line",
+    [
+        ["paint", ""],
+        ["resume", ""],
+        ["render", ""],
+        ["inpaint", ""],
+        ["inpaint", "gray.jpg", ""],
+        ["paint", "--out", ""],
+        ["render", "x", "--out", ""],
+    ],
+    ids=str,
+)
 def test_a_name_of_no_letters_is_named(photos, here, tmp_path, line):
-    for name in ("gray.jpg", "x"): (tmp_path/name).write_bytes((photos/"gray.jpg").read_bytes())
-    assert failed(here(*line), 2, "''")
+    for name in ("gray.jpg", "x"):
+        (tmp_path / name).write_bytes((photos / "gray.jpg").read_bytes())
+    assert_failed(here(*line), 2, "''")
 
 
 def test_json_is_one_line_for_machines(photos, tmp_path, here):
-    result = here("paint", photos/"gray.jpg", *QUICK, "--json")
-    facts = json.loads(result.stdout)
-    assert facts["files"] == [f"painting.{kind}" for kind in ("png", "gif", "safetensors")] and facts["epochs"] == 2 and facts["interrupted"] is False
-    facts = json.loads(here("render", "painting.safetensors", "--size", "30", "--json").stdout)
-    assert (facts["height"], facts["width"]) == (30, 30) == read_image(tmp_path/"rendered.png").shape
-    facts = json.loads(here("doctor", "--json").stdout)
-    assert facts["well"] and facts["resumes"] and facts["devices"]
+    def facts(*line):
+        return json.loads(here(*line, "--json").stdout)
+
+    painting = facts("paint", photos / "gray.jpg", *QUICK)
+    assert painting["files"] == ["painting.png", "painting.gif", "painting.safetensors"]
+    assert painting["epochs"] == 2
+    assert painting["interrupted"] is False
+    rendering = facts("render", "painting.safetensors", "--size", "30")
+    assert (rendering["height"], rendering["width"]) == (30, 30)
+    assert read_image(tmp_path / "rendered.png").shape == (30, 30)
+    health = facts("doctor")
+    assert health["well"]
+    assert health["resumes"]
+    assert health["devices"]
 
 
 def test_rendered_as_painted_and_in_parts(photos, tmp_path, here):
-    assert here("paint", photos/"wide.jpg", "--size", "40", "--epochs", "30", "--quiet").returncode == 0
-    assert here("render", "painting.safetensors", "--out", "same.png").returncode == 0
-    assert (tmp_path/"same.png").read_bytes() == (tmp_path/"painting.png").read_bytes()
-    painting = read_image(tmp_path/"painting.png")
+    paint = ["paint", photos / "wide.jpg", "--size", "40", "--epochs", "30", "--quiet"]
+    render = ["render", "painting.safetensors"]
+    right_half = ["--window", "-.225", "0", ".225", "1", "--size", "20"]
+    assert_succeeded(here(*paint))
+    assert_succeeded(here(*render, "--out", "same.png"))
+    assert_succeeded(here(*render, *right_half, "--out", "right.png"))
+    assert (tmp_path / "same.png").read_bytes() == (tmp_path / "painting.png").read_bytes()
+    painting, right = read_image(tmp_path / "painting.png"), read_image(tmp_path / "right.png")
     assert painting.shape == (9, 40, 3)
-    assert here("render", "painting.safetensors", "--window", "-.225", "0", ".225", "1", "--size", "20", "--out", "right.png").returncode == 0
-    np.testing.assert_allclose(read_image(tmp_path/"right.png"), painting[:, 20:].astype(int), atol=1)
+    np.testing.assert_allclose(right, painting[:, 20:].astype(int), atol=1)
 
 
 # What is stopped goes on
@@ -330,53 +580,82 @@ def test_rendered_as_painted_and_in_parts(photos, tmp_path, here):
 LONG = ["paint", "--size", "64", "--epochs", "60", "--quiet"]
 
 
-def begin(*args, cwd, **options): return subprocess.Popen([sys.executable, "-m", "cadl_flax", *map(str, args)], cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+def begin(*args, cwd, **options):
+    "`run`, but not waited for."
+    return subprocess.Popen(
+        [*PROGRAM, *map(str, args)],
+        cwd=cwd,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
 
 
-def newest(folder): return max((int(path.stem[6:]) for path in folder.glob("epoch-*")), default=0)
+def newest(folder):
+    "The epoch of the newest checkpoint, 0 if there is none."
+    epochs = [int(path.stem.removeprefix("epoch-")) for path in folder.glob("epoch-*")]
+    return max(epochs, default=0)
 
 
-def contents(folder): return {name: (folder/name).read_bytes() for name in THREE}
+def contents(folder):
+    "The three files of a painting."
+    return {name: (folder / name).read_bytes() for name in THREE}
 
 
 @pytest.fixture(scope="module")
 def unbroken(tmp_path_factory):
+    "The files of a painting that nothing has stopped."
     folder = tmp_path_factory.mktemp("unbroken")
-    assert run(*LONG, cwd=folder).returncode == 0
+    assert_succeeded(run(*LONG, cwd=folder))
     return contents(folder)
 
 
+KEEP_ALL = ["--checkpoint", "kept", "--every", "0"]
+
+
 def killed(folder, epoch, later):
-    "Paint with a folder for checkpoints, and kill it `later` seconds after the file of `epoch` is there."
-    with begin(*LONG, "--checkpoint", "kept", "--every", "0", cwd=folder, env=own_cache(folder)) as process:
-        while (newest(folder/"kept") < epoch if epoch else not (folder/"kept").exists()) and process.poll() is None: time.sleep(.0005)
+    """Paint with a folder for checkpoints, and kill it: the epoch of the newest checkpoint.
+
+    It is killed `later` seconds after the file of `epoch` is there, or the folder for 0."""
+    kept = folder / "kept"
+
+    def reached():
+        return newest(kept) >= epoch if epoch else kept.exists()
+
+    with begin(*LONG, *KEEP_ALL, cwd=folder, env=own_cache(folder)) as process:
+        while not reached() and process.poll() is None:
+            time.sleep(0.0005)
         time.sleep(later)
         process.kill()
-    assert process.returncode == -signal.SIGKILL, process.stderr # it was in the middle of something
-    return newest(folder/"kept")
+    # it was in the middle of something
+    assert process.returncode == -signal.SIGKILL, process.stderr
+    return newest(kept)
 
 
 def finished(folder):
-    result = run(*LONG, "--checkpoint", "kept", "--every", "0", cwd=folder, env=own_cache(folder))
-    assert result.returncode == 0, result.stderr
+    "Type the same command line again: the files of the painting."
+    assert_succeeded(run(*LONG, *KEEP_ALL, cwd=folder, env=own_cache(folder)))
     return contents(folder)
 
 
 def test_killed_three_times_and_typed_again(tmp_path, unbroken):
-    moments = [killed(tmp_path, 0, 0), killed(tmp_path, 3, .01), killed(tmp_path, 30, .02)]
-    assert moments == sorted(moments) and moments[-1] >= 30
+    moments = [killed(tmp_path, 0, 0), killed(tmp_path, 3, 0.01), killed(tmp_path, 30, 0.02)]
+    assert moments == sorted(moments)
+    assert moments[-1] >= 30
     assert finished(tmp_path) == unbroken
 
 
 @pytest.mark.slow
 def test_killed_at_thirty_moments(tmp_path, unbroken):
-    chance, seen = random.Random(0), []
+    rng, epochs = random.Random(0), []
     for i in range(30):
-        (folder := tmp_path/str(i)).mkdir()
-        seen.append(killed(folder, chance.randrange(0, 60), chance.uniform(0, .04)))
-        assert finished(folder) == unbroken, seen
-    print("killed after epochs", *seen)
-    assert len(set(seen)) > 15
+        folder = tmp_path / str(i)
+        folder.mkdir()
+        epochs.append(killed(folder, rng.randrange(0, 60), rng.uniform(0, 0.04)))
+        assert finished(folder) == unbroken, epochs
+    print("killed after epochs", *epochs)
+    assert len(set(epochs)) > 15
 
 
 def test_resume_finishes_what_paint_was_asked_for(tmp_path, unbroken):
@@ -387,75 +666,157 @@ def test_resume_finishes_what_paint_was_asked_for(tmp_path, unbroken):
     assert contents(tmp_path) == unbroken
 
 
+KEPT = ["paint", *QUICK, "--checkpoint", "kept"]
+
+
+def checkpoint_files(folder):
+    "The content of all files of a folder."
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
 def test_a_folder_with_another_painting_is_left_alone(tmp_path, here):
-    line = ["paint", *QUICK, "--checkpoint", "kept"]
-    assert here(*line).returncode == 0
-    before = {path.name: path.read_bytes() for path in (tmp_path/"kept").iterdir()}
-    for other, word in ((["--seed", "1"], "--seed 0, not 1"), (["--size", "13"], "--size 12, not 13"), (["--psnr", "40"], "--psnr None, not 40")):
-        assert failed(here(*line, *other), 2, "--checkpoint kept", word, "cadl-flax resume kept")
-    Image.fromarray(data.astronaut()[:64, :64]).save(tmp_path/"other.png")
-    assert failed(here("paint", "other.png", *QUICK, "--checkpoint", "kept", "--out", "x.png"), 2, "--checkpoint kept", "another picture")
-    assert {path.name: path.read_bytes() for path in (tmp_path/"kept").iterdir()} == before
-    assert here(*line).returncode == 0 # finished already: written again
-    for path in (tmp_path/"kept").glob("epoch-*"): path.write_bytes(path.read_bytes()[:-9])
-    assert failed(here(*line), 2, "kept", "damaged")
+    assert_succeeded(here(*KEPT))
+    before = checkpoint_files(tmp_path / "kept")
+    for other, word in (
+        (["--seed", "1"], "--seed 0, not 1"),
+        (["--size", "13"], "--size 12, not 13"),
+        (["--psnr", "40"], "--psnr None, not 40"),
+    ):
+        assert_failed(here(*KEPT, *other), 2, "--checkpoint kept", word, "cadl-flax resume kept")
+    assert checkpoint_files(tmp_path / "kept") == before
+    assert_succeeded(here(*KEPT))  # finished already: written again
 
 
-def test_two_in_one_folder_and_four_in_another(tmp_path):
-    (tmp_path/"kept").mkdir()
-    with begin("paint", "--seconds", "100", "--quiet", "--checkpoint", "kept", "--every", "0", cwd=tmp_path) as first:
-        while not newest(tmp_path/"kept") and first.poll() is None: time.sleep(.05)
-        for line in (["paint", "--seconds", "100", "--checkpoint", "kept"], ["resume", "kept"]): assert failed(run(*line, cwd=tmp_path), 3, "kept", "in use")
+def test_a_folder_with_a_painting_of_another_picture_is_left_alone(tmp_path, here):
+    assert_succeeded(here(*KEPT))
+    before = checkpoint_files(tmp_path / "kept")
+    Image.fromarray(data.astronaut()[:64, :64]).save(tmp_path / "other.png")
+    result = here("paint", "other.png", *QUICK, "--checkpoint", "kept", "--out", "x.png")
+    assert_failed(result, 2, "--checkpoint kept", "another picture")
+    assert checkpoint_files(tmp_path / "kept") == before
+
+
+def test_a_folder_of_damaged_checkpoints_is_named(tmp_path, here):
+    assert_succeeded(here(*KEPT))
+    for path in (tmp_path / "kept").glob("epoch-*"):
+        path.write_bytes(path.read_bytes()[:-9])
+    assert_failed(here(*KEPT), 2, "kept", "damaged")
+
+
+def test_two_in_one_folder(tmp_path):
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    endless = ["paint", "--seconds", "100", "--checkpoint", "kept"]
+    with begin(*endless, "--every", "0", "--quiet", cwd=tmp_path) as first:
+        while not newest(kept) and first.poll() is None:
+            time.sleep(0.05)
+        for line in (endless, ["resume", "kept"]):
+            assert_failed(run(*line, cwd=tmp_path), 3, "kept", "in use")
         first.send_signal(signal.SIGTERM)
-        said = first.communicate(timeout=60)
-    assert first.returncode == 130, said
-    together = [begin("paint", "--size", "24", "--epochs", "30", "--seed", seed, "--out", f"{seed}.png", "--quiet", cwd=tmp_path) for seed in range(4)]
-    for process in together:
+        output = first.communicate(timeout=60)
+    assert first.returncode == 130, output
+
+
+def test_four_at_once_paint_what_each_paints_alone(tmp_path):
+    def line(seed, out):
+        options = ["--size", "24", "--epochs", "30", "--quiet"]
+        return ["paint", *options, "--seed", seed, "--out", out]
+
+    at_once = [begin(*line(seed, f"{seed}.png"), cwd=tmp_path) for seed in range(4)]
+    for process in at_once:
         process.communicate(timeout=120)
         assert process.returncode == 0
     for seed in (0, 3):
-        assert run("paint", "--size", "24", "--epochs", "30", "--seed", seed, "--out", "alone.png", "--quiet", cwd=tmp_path).returncode == 0
-        for kind in ("png", "gif", "safetensors"): assert (tmp_path/f"{seed}.{kind}").read_bytes() == (tmp_path/f"alone.{kind}").read_bytes()
+        assert_succeeded(run(*line(seed, "alone.png"), cwd=tmp_path))
+        for kind in ("png", "gif", "safetensors"):
+            together, alone = tmp_path / f"{seed}.{kind}", tmp_path / f"alone.{kind}"
+            assert together.read_bytes() == alone.read_bytes()
+
+
+# A clock that runs fast, so that every picture is written.
+PAINT_WITH_FAST_CLOCK = """
+import sys
+from itertools import count
+from types import SimpleNamespace
+from cadl_flax import __main__ as cli
+
+clock = count(0, 3.0)
+cli.time = SimpleNamespace(perf_counter=lambda: next(clock))
+sys.exit(cli.main(["paint", "--size", "200", "--epochs", "60", "--quiet", "--out", "x.png"]))
+"""
 
 
 def test_whoever_looks_sees_a_whole_picture(tmp_path):
-    program = ("import sys; from types import SimpleNamespace; from itertools import count; from cadl_flax import __main__ as cli\n"
-               "clock = count(0, 3.); cli.time = SimpleNamespace(perf_counter=lambda: next(clock)) # so that every picture is written\n"
-               "sys.exit(cli.main(['paint', '--size', '200', '--epochs', '60', '--quiet', '--out', 'x.png']))")
-    looked, states = 0, set()
-    with subprocess.Popen([sys.executable, "-c", program], cwd=tmp_path, stdout=subprocess.DEVNULL) as process:
+    n_looks, pictures = 0, set()
+    with subprocess.Popen(
+        [sys.executable, "-c", PAINT_WITH_FAST_CLOCK], cwd=tmp_path, stdout=subprocess.DEVNULL
+    ) as process:
         while process.poll() is None:
-            try: states.add(read_image(tmp_path/"x.png").tobytes())
-            except FileNotFoundError: continue
-            looked += 1
-    assert process.returncode == 0 and looked > 50 and len(states) > 10, (looked, len(states))
+            try:
+                pictures.add(read_image(tmp_path / "x.png").tobytes())
+            except FileNotFoundError:
+                continue
+            n_looks += 1
+    assert process.returncode == 0
+    assert n_looks > 50
+    assert len(pictures) > 10, n_looks
 
 
-def test_a_board_without_its_package_is_a_line(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
+def test_a_board_without_its_package_is_a_line(tmp_path, monkeypatch, here):
     monkeypatch.setitem(sys.modules, "tensorboardX", None)
-    assert cli.main(["paint", *QUICK, "--checkpoint", "kept", "--board"]) == 2
-    assert "pip install 'cadl_flax[tensorboard]'" in capsys.readouterr().err and not (tmp_path/"painting.png").exists()
+    result = here(*KEPT, "--board")
+    assert result.returncode == 2
+    assert "pip install 'cadl_flax[tensorboard]'" in result.stderr
+    assert not (tmp_path / "painting.png").exists()
 
 
 # Compiled programs are kept
 
-COUNTED = ("import sys; from cadl_flax.__main__ import _keep_programs, main; _keep_programs(); import jax.monitoring; took = []\n"
-           "jax.monitoring.register_event_duration_secs_listener(lambda name, seconds, **_: took.append(seconds) if name == '/jax/core/compile/backend_compile_duration' else None)\n"
-           "sys.argv[1:] = ['paint', '--size', '64', '--epochs', '3', '--quiet']; code = main(); print(sum(took)); sys.exit(code)")
+PAINT_AND_PRINT_SECONDS_OF_COMPILING = """
+import sys
+from cadl_flax.__main__ import _keep_programs, main
+
+_keep_programs()
+import jax.monitoring
+
+durations = []
+
+
+def listen(name, seconds, **_):
+    if name == "/jax/core/compile/backend_compile_duration":
+        durations.append(seconds)
+
+
+jax.monitoring.register_event_duration_secs_listener(listen)
+code = main(["paint", "--size", "64", "--epochs", "3", "--quiet"])
+print(sum(durations))
+sys.exit(code)
+"""
 
 
 def test_compiled_programs_are_kept_and_damage_is_survived(tmp_path):
     def paint():
-        result = subprocess.run([sys.executable, "-c", COUNTED], cwd=tmp_path, capture_output=True, text=True, env=own_cache(tmp_path))
-        assert result.returncode == 0 and result.stderr == "", result.stderr
+        result = subprocess.run(
+            [sys.executable, "-c", PAINT_AND_PRINT_SECONDS_OF_COMPILING],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            env=own_cache(tmp_path),
+        )
+        assert_succeeded(result)
+        assert result.stderr == ""
         return float(result.stdout.split()[-1]), contents(tmp_path)
-    first, picture = paint()
+
+    first, files = paint()
     second, again = paint()
-    assert second < first/2 and again == picture, (first, second)
-    files = [path for path in (tmp_path/"cache").rglob("*-cache")]
-    assert len(files) > 5
-    for path in files: path.write_bytes(path.read_bytes()[:100])
-    assert paint()[1] == picture # damaged
+    assert second < first / 2
+    assert again == files
+    programs = list((tmp_path / "cache").rglob("*-cache"))
+    assert len(programs) > 5
+    for path in programs:
+        path.write_bytes(path.read_bytes()[:100])
+    _, from_damaged = paint()
+    assert from_damaged == files
     third, again = paint()
-    assert third < first/2 and again == picture, (first, third)
+    assert third < first / 2
+    assert again == files

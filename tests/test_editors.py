@@ -1,5 +1,8 @@
-"""Type checkers and editors know the package as it is installed: mypy, pyright (VS Code runs it),
-and jedi (IPython and Jupyter run it)."""
+"""Type checkers and editors know the package as it is installed.
+
+They are mypy, pyright (VS Code runs it), and jedi (IPython and Jupyter run it).
+"""
+
 import ast
 import importlib
 import inspect
@@ -23,9 +26,9 @@ from PIL import Image
 import cadl_flax
 from cadl_flax import painting, training
 
-SCRIPT = ROOT/"tests"/"typed"/"script.py"
+SCRIPT = ROOT / "tests" / "typed" / "script.py"
 STABLE = {"Painting", "Run", "fit", "inpaint", "paint"}
-MISSPELT = '''
+MISSPELT = """
 import numpy as np
 from cadl_flax import fit, inpaint, paint
 from cadl_flax.painting import paint_chunks
@@ -36,19 +39,21 @@ paint_chunks(picture, epochs=1)
 inpaint(picture, picture[..., 0] > 0, axis=-1)
 fit(paint(picture).run, picture[0], picture[0], epochs=1)
 fit_chunks(paint(picture).run, picture[0], picture[0], batchsize=1)
-'''
+"""
 Found = namedtuple("Found", "code text")
 
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
-    """An environment that has the package as a wheel puts it there, and what is installed here: in
-    an editable installation a hook finds the package, which no type checker follows."""
+    """An environment that has the package as a wheel puts it there, and what is installed here.
+
+    In an editable installation a hook finds the package, which no type checker follows.
+    """
     folder = tmp_path_factory.mktemp("venv")
     venv.create(folder, symlinks=os.name != "nt")
     site = Path(sysconfig.get_path("purelib", "venv", {"base": folder}))
-    shutil.copytree(ROOT/"cadl_flax", site/"cadl_flax")
-    (site/"others.pth").write_text(sysconfig.get_path("purelib"))
+    shutil.copytree(ROOT / "cadl_flax", site / "cadl_flax")
+    (site / "others.pth").write_text(sysconfig.get_path("purelib"), encoding="utf-8")
     return folder
 
 
@@ -64,8 +69,8 @@ def run(program, installed, folder, *args):
 @pytest.fixture(params=["mypy", "pyright"])
 def check(request, installed, tmp_path, monkeypatch):
     "A type checker, as a function of a file."
-    monkeypatch.setenv("PYRIGHT_PYTHON_IGNORE_WARNINGS", "1") # or it asks PyPI for a newer version
-    python = Path(sysconfig.get_path("scripts", "venv", {"base": installed}))/"python"
+    monkeypatch.setenv("PYRIGHT_PYTHON_IGNORE_WARNINGS", "1")  # or it asks PyPI for a newer version
+    python = Path(sysconfig.get_path("scripts", "venv", {"base": installed})) / "python"
     options = ["--pythonpath", python]
     if request.param == "mypy":
         cache = request.config.cache.mkdir("mypy")
@@ -82,8 +87,8 @@ def test_type_checkers_pass_what_people_write_and_know_what_comes_back(check):
 
 
 def test_a_misspelt_option_is_found_by_type_checkers(check, tmp_path):
-    (tmp_path/"misspelt.py").write_text(MISSPELT)
-    found = check(tmp_path/"misspelt.py")
+    (tmp_path / "misspelt.py").write_text(MISSPELT, encoding="utf-8")
+    found = check(tmp_path / "misspelt.py")
     pattern = 'misspelt\\.py:.*(?:Unexpected keyword argument|No parameter named) "(.*?)"'
     names = re.findall(pattern, found.text)
     assert names == ["epochs", "epochs", "axis", "epochs", "batchsize"], found.text
@@ -91,7 +96,8 @@ def test_a_misspelt_option_is_found_by_type_checkers(check, tmp_path):
 
 
 def test_the_script_runs_and_returns_what_type_checkers_say(tmp_path):
-    Image.fromarray(np.arange(8*8*3, dtype=np.uint8).reshape(8, 8, 3)).save(tmp_path/"picture.png")
+    picture = np.arange(8 * 8 * 3, dtype=np.uint8).reshape(8, 8, 3)
+    Image.fromarray(picture).save(tmp_path / "picture.png")
     result = subprocess.run([sys.executable, SCRIPT], cwd=tmp_path, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     types = re.findall("Runtime type is '(.*)'", result.stderr)
@@ -119,20 +125,26 @@ def test_all_types_of_the_stable_names_are_told(installed, tmp_path):
 def jedi_on(installed, tmp_path_factory):
     "jedi, as a function of the text before the cursor."
     project = jedi.Project(tmp_path_factory.mktemp("project"), environment_path=installed)
-    with pytest.MonkeyPatch.context() as patch: # its cache in the home folder goes by path and time
-        patch.setattr(jedi.settings, "cache_directory", str(tmp_path_factory.mktemp("cache")))
+    cache = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        # its cache in the home folder goes by path and time, and may be of another package
+        patch.setattr(jedi.settings, "cache_directory", str(cache))
         yield lambda text: jedi.Script(text, project=project)
 
 
-@pytest.mark.parametrize("text, name, kind", [
-    ("from cadl_flax import pa", "paint", "function"),
-    ("import cadl_flax\ncadl_flax.pa", "paint", "function"),
-    ("import cadl_flax\ncadl_flax.pic", "pictures", "module"),
-    ("import cadl_flax\ncadl_flax.pictures.re", "read_image", "function"),
-    ("from cadl_flax import paint\npaint(1, n_ep", "n_epochs=", "param"),
-    ("from cadl_flax import paint\np = paint(1)\np.ren", "render", "function"),
-    ("from cadl_flax import fit\nr = fit(1, 2, 3)\nr.los", "losses", "statement"),
-    ("from cadl_flax.tracking import load\np = load('p')\np.ren", "render", "function")])
+@pytest.mark.parametrize(
+    "text, name, kind",
+    [
+        ("from cadl_flax import pa", "paint", "function"),
+        ("import cadl_flax\ncadl_flax.pa", "paint", "function"),
+        ("import cadl_flax\ncadl_flax.pic", "pictures", "module"),
+        ("import cadl_flax\ncadl_flax.pictures.re", "read_image", "function"),
+        ("from cadl_flax import paint\npaint(1, n_ep", "n_epochs=", "param"),
+        ("from cadl_flax import paint\np = paint(1)\np.ren", "render", "function"),
+        ("from cadl_flax import fit\nr = fit(1, 2, 3)\nr.los", "losses", "statement"),
+        ("from cadl_flax.tracking import load\np = load('p')\np.ren", "render", "function"),
+    ],
+)
 def test_jedi_completes(jedi_on, text, name, kind):
     assert (name, kind) in {(c.name, c.type) for c in jedi_on(text).complete()}
 
@@ -145,21 +157,26 @@ def test_jedi_shows_every_option(jedi_on, name):
 
 
 def test_every_module_is_in_the_stub_and_reached_from_the_top():
-    tree = ast.parse((ROOT/"cadl_flax"/"__init__.pyi").read_text())
+    tree = ast.parse((ROOT / "cadl_flax" / "__init__.pyi").read_text(encoding="utf-8"))
     named = {a.name for node in tree.body if isinstance(node, ast.ImportFrom) for a in node.names}
-    modules = {p.stem for p in (ROOT/"cadl_flax").glob("[!_]*.py")}
+    modules = {p.stem for p in (ROOT / "cadl_flax").glob("[!_]*.py")}
     assert named == modules | STABLE == set(dir(cadl_flax))
     assert set(cadl_flax.__all__) == STABLE
     for name in modules:
         assert getattr(cadl_flax, name) is importlib.import_module(f"cadl_flax.{name}")
 
 
-@pytest.mark.parametrize("code, eager", [
-    ("import sys, cadl_flax; assert not {'jax', 'numpy', 'matplotlib'} & sys.modules.keys()", ""),
-    ("import cadl_flax; assert {'paint', 'scaling'} <= vars(cadl_flax).keys()", "1"),
-    ("import cadl_flax; print(cadl_flax.pictures.read_image, cadl_flax.paint)", ""),
-    ("from cadl_flax import *; assert callable(paint) and 'pictures' not in dir()", "")],
-    ids=["lazy", "eager", "by_attribute", "star"])
+LAZY = "import sys, cadl_flax; assert not {'jax', 'numpy', 'matplotlib'} & sys.modules.keys()"
+EAGER = "import cadl_flax; assert {'paint', 'scaling'} <= vars(cadl_flax).keys()"
+BY_ATTRIBUTE = "import cadl_flax; print(cadl_flax.pictures.read_image, cadl_flax.paint)"
+STAR = "from cadl_flax import *; assert callable(paint) and 'pictures' not in dir()"
+
+
+@pytest.mark.parametrize(
+    "code, eager",
+    [(LAZY, ""), (EAGER, "1"), (BY_ATTRIBUTE, ""), (STAR, "")],
+    ids=["lazy", "eager", "by_attribute", "star"],
+)
 def test_a_new_process_imports(code, eager, tmp_path):
     environment = os.environ | {"EAGER_IMPORT": eager}
     subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, env=environment)
@@ -167,23 +184,30 @@ def test_a_new_process_imports(code, eager, tmp_path):
 
 def test_help_on_the_package_says_what_it_is():
     assert cadl_flax.__doc__.startswith("Train a network, and watch it paint a picture.\n")
-    for name in STABLE: assert f"`{name}`" in cadl_flax.__doc__
-    code = ast.parse((ROOT/"cadl_flax"/"__init__.py").read_text())
-    assert ast.get_docstring(code) # what editors show, which do not run it
+    for name in STABLE:
+        assert f"`{name}`" in cadl_flax.__doc__
+    code = ast.parse((ROOT / "cadl_flax" / "__init__.py").read_text(encoding="utf-8"))
+    assert ast.get_docstring(code)  # what editors show, which do not run it
 
 
 def test_the_version_is_that_of_the_settings():
-    assert f"version = {cadl_flax.__version__}\n" in (ROOT/"settings.ini").read_text()
+    assert f"version = {cadl_flax.__version__}\n" in (ROOT / "settings.ini").read_text(
+        encoding="utf-8"
+    )
 
 
-@pytest.mark.parametrize("function", [
-    cadl_flax.paint, cadl_flax.inpaint, cadl_flax.fit, painting.paint_chunks, training.fit_chunks])
+TAKE_OPTIONS = [cadl_flax.paint, cadl_flax.inpaint, cadl_flax.fit]
+TAKE_OPTIONS += [painting.paint_chunks, training.fit_chunks]
+
+
+@pytest.mark.parametrize("function", TAKE_OPTIONS)
 def test_a_misspelt_option_is_refused_in_the_name_of_the_function(function):
     kinds = [p.kind for p in inspect.signature(function).parameters.values()]
     assert inspect.Parameter.VAR_KEYWORD not in kinds
-    given = [None]*kinds.count(inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    says = rf"{function.__name__}\(\) got an unexpected keyword argument 'epoch'"
-    with pytest.raises(TypeError, match=says): function(*given, epoch=1)
+    given = [None] * kinds.count(inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    message = rf"{function.__name__}\(\) got an unexpected keyword argument 'epoch'"
+    with pytest.raises(TypeError, match=message):
+        function(*given, epoch=1)
 
 
 def test_paint_hands_every_option_on(monkeypatch):
@@ -191,8 +215,8 @@ def test_paint_hands_every_option_on(monkeypatch):
     own = inspect.signature(painting.paint).parameters
     assert own.keys() - options.keys() == {"progress"}
     assert all(own[name] == options[name] for name in options)
-    monkeypatch.setattr(painting, "paint_chunks", lambda image, **given: [(image, given)])
-    given = {name: name for name in options if name != "image"}
+    monkeypatch.setattr(painting, "paint_chunks", lambda start, **given: [(start, given)])
+    given = {name: name for name in options if name != "start"}
     assert painting.paint("image", **given) == ("image", given)
 
 
@@ -200,10 +224,13 @@ def test_fit_chunks_hands_every_option_on(monkeypatch):
     own, options = (inspect.signature(f).parameters for f in (training.fit_chunks, training.fit))
     assert own.keys() - options.keys() == {"every"}
     assert all(own[name] == options[name] for name in options)
-    begin = inspect.signature(training._begin)
+    begin = inspect.signature(training.begin_run)
     seen = {}
-    def note(*args, **kwargs): seen.update(begin.bind(*args, **kwargs).arguments)
-    monkeypatch.setattr(training, "_begin", note)
+
+    def note(*args, **kwargs):
+        seen.update(begin.bind(*args, **kwargs).arguments)
+
+    monkeypatch.setattr(training, "begin_run", note)
     others = {"start", "x", "y", "n_epochs", "observe"}
     given = {name: name for name in options if name not in others}
     training.fit_chunks("start", np.zeros((4, 1)), np.zeros((4, 1)), **given)

@@ -1,4 +1,5 @@
 "The tool that executes and compares notebooks notices what it should."
+
 import base64
 import copy
 import io
@@ -10,11 +11,12 @@ from conftest import ROOT
 from PIL import Image
 from safetensors import numpy as safetensors
 
-PAGES = sorted((ROOT/"nbs").glob("[!_.]*.ipynb"))
+PAGES = sorted((ROOT / "nbs").rglob("[!_.]*.ipynb"))
 
 
 @pytest.fixture
-def nb(root): return json.loads((root/"nbs"/"00_pictures.ipynb").read_text(encoding="utf-8"))
+def nb(root):
+    return json.loads((root / "nbs" / "00_pictures.ipynb").read_text(encoding="utf-8"))
 
 
 def printed(nb):
@@ -24,7 +26,8 @@ def printed(nb):
 
 
 def stored(nb, folder):
-    path = folder/"page.ipynb"
+    "The path of a file with this notebook."
+    path = folder / "page.ipynb"
     path.write_text(json.dumps(nb), encoding="utf-8")
     return path
 
@@ -33,7 +36,9 @@ def test_equal_notebooks_do_not_differ(nb, notebooks_tool):
     assert notebooks_tool.differences(nb, copy.deepcopy(nb)) == []
 
 
-@pytest.mark.parametrize("old, new", [("33.7", "34.7"), ("33.7", "33.9"), ("255", "256"), ("of", "in")])
+@pytest.mark.parametrize(
+    "old, new", [("33.7", "34.7"), ("33.7", "33.9"), ("255", "256"), ("of", "in")]
+)
 def test_an_edited_output_is_found(nb, notebooks_tool, old, new):
     edited = copy.deepcopy(nb)
     out = printed(edited)
@@ -43,6 +48,7 @@ def test_an_edited_output_is_found(nb, notebooks_tool, old, new):
 
 
 def test_the_smallest_edit_breaks_the_stamp(nb, notebooks_tool, tmp_path):
+    nb["metadata"][notebooks_tool.STAMP] = notebooks_tool.stamp(nb)
     assert notebooks_tool.stale(stored(nb, tmp_path)) == []
     out = printed(nb)
     out["text"] = "".join(out["text"]).replace("33.7", "33.8")
@@ -56,28 +62,42 @@ def test_edited_code_breaks_the_stamp(nb, notebooks_tool, tmp_path):
 
 
 def test_conflict_markers_are_named_with_page_and_line(notebooks_tool, tmp_path):
-    path = tmp_path/"page.ipynb"
+    path = tmp_path / "page.ipynb"
     path.write_text('{\n<<<<<<< HEAD\n "cells": []\n=======\n}', encoding="utf-8")
     with pytest.raises(SystemExit, match=r"page.ipynb: line 2: not valid JSON.*nbdev_fix"):
         notebooks_tool.stale(path)
 
 
-@pytest.mark.parametrize("a, b, same", [
-    ("30.1 dB", "30.2 dB", True), ("30.1 dB", "30.3 dB", False), ("1,234", "1,235", False),
-    ("0.02", "0.03", True), ("0.02", "0.04", False), ("1e-05", "2e-05", True),
-    ("1.00e-05", "1.02e-05", False), ("one 1.0", "two 1.0", False), ("[1, 2]", "[1, 3]", False)])
+@pytest.mark.parametrize(
+    "a, b, same",
+    [
+        ("30.1 dB", "30.2 dB", True),
+        ("30.1 dB", "30.3 dB", False),
+        ("1,234", "1,235", False),
+        ("0.02", "0.03", True),
+        ("0.02", "0.04", False),
+        ("1e-05", "2e-05", True),
+        ("1.00e-05", "1.02e-05", False),
+        ("one 1.0", "two 1.0", False),
+        ("[1, 2]", "[1, 3]", False),
+    ],
+)
 def test_without_a_directive_only_the_last_place_may_differ(notebooks_tool, a, b, same):
     assert (notebooks_tool.text_fault(a, b) is None) == same
 
 
-@pytest.mark.parametrize("directive, a, b, same", [
-    ("numbers within 5 %", "40.1 dB", "41.9 dB", True),
-    ("numbers within 5 %", "40.1 dB", "42.4 dB", False),
-    ("numbers within 5 %", "1,000 steps", "1,049 steps", True),
-    ("numbers within 0.5", "-0.2", "0.2", True),
-    ("numbers within 0.5", "-0.3", "0.3", False),
-    ("numbers within 5 %", "one 1.0", "two 1.0", False),
-    ("pictures at 20 dB", "1,234 and 0.25", "1,235 and 0.25", False)])
+@pytest.mark.parametrize(
+    "directive, a, b, same",
+    [
+        ("numbers within 5 %", "40.1 dB", "41.9 dB", True),
+        ("numbers within 5 %", "40.1 dB", "42.4 dB", False),
+        ("numbers within 5 %", "1,000 steps", "1,049 steps", True),
+        ("numbers within 0.5", "-0.2", "0.2", True),
+        ("numbers within 0.5", "-0.3", "0.3", False),
+        ("numbers within 5 %", "one 1.0", "two 1.0", False),
+        ("pictures at 20 dB", "1,234 and 0.25", "1,235 and 0.25", False),
+    ],
+)
 def test_a_directive_says_how_far_numbers_may_differ(notebooks_tool, directive, a, b, same):
     allowed = notebooks_tool.tolerance(f"#| outputs: {directive}\nprint(1)")
     assert (notebooks_tool.text_fault(a, b, allowed) is None) == same
@@ -90,29 +110,38 @@ def test_a_directive_that_says_nothing_is_refused(notebooks_tool, directive):
 
 
 def png(pixels):
-    Image.fromarray(pixels).save(file := io.BytesIO(), format="PNG")
+    "Pixels as a file in base64."
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, format="PNG")
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def webp(images, **options):
+    "Images as the frames of a film in base64."
+    file = io.BytesIO()
+    rest = images[1:]
+    images[0].save(file, "WEBP", save_all=True, append_images=rest, lossless=True, **options)
     return base64.b64encode(file.getvalue()).decode()
 
 
 def test_pictures_are_compared_at_35_db(notebooks_tool):
     base = np.random.default_rng(0).integers(20, 230, (16, 16, 3), dtype=np.uint8)
     near, far, cut = png(base + 2), png(base + 8), png(base[:8])
+    loose = notebooks_tool.tolerance("#| outputs: pictures at 25 dB")
     fault = notebooks_tool.picture_fault
     assert fault(png(base), near) is None
     assert fault(png(base), far) and fault(png(base), cut)
-    assert fault(png(base), far, notebooks_tool.tolerance("#| outputs: pictures at 25 dB")) is None
+    assert fault(png(base), far, loose) is None
     html = '<img src="data:image/png;base64,{}" alt="x">'
     fault = notebooks_tool.output_fault
     assert fault("text/html", html.format(png(base)), html.format(near)) is None
     assert fault("text/html", html.format(png(base)), html.format(far))
 
 
-def film(*pictures):
+def film(*shades):
     "A film of grey pictures of one shade each, as base64."
-    images = [Image.fromarray(np.full((16, 16, 3), shade, np.uint8)) for shade in pictures]
-    options = dict(save_all=True, append_images=images[1:], duration=100, lossless=True)
-    images[0].save(file := io.BytesIO(), format="WEBP", **options)
-    return base64.b64encode(file.getvalue()).decode()
+    images = [Image.fromarray(np.full((16, 16, 3), shade, np.uint8)) for shade in shades]
+    return webp(images, duration=100)
 
 
 def test_frames_that_a_film_stores_as_one_are_two(notebooks_tool):
@@ -127,6 +156,7 @@ def test_of_weights_only_the_shapes_are_compared(notebooks_tool):
         values = np.random.default_rng(seed).normal(size=(2, width)).astype(np.float32)
         encoded = base64.b64encode(safetensors.save({"w": values})).decode()
         return f'<a href="data:application/octet-stream;base64,{encoded}">weights</a>'
+
     fault = notebooks_tool.output_fault
     assert fault("text/html", html(3, 0), html(3, 1)) is None
     assert fault("text/html", html(3, 0), html(4, 0))
@@ -141,15 +171,15 @@ def loosened(tool, path):
 def pictures(tool, cell):
     "The base64 of the pictures that a cell shows."
     for kind, content in tool.shown(cell):
-        if kind.startswith("image/") and "svg" not in kind: yield content
+        if kind.startswith("image/") and "svg" not in kind:
+            yield content
         yield from (x for k, x in tool.EMBEDDED.findall(content) if k.startswith("image/"))
 
 
-def swapped(tool, encoded):
+def turned(tool, encoded):
     "The same file with its pictures turned round, as base64: the same size and the same colours."
-    turned = [Image.fromarray((f[::-1, ::-1]*255).round().astype(np.uint8)) for f in tool.frames(encoded)]
-    turned[0].save(file := io.BytesIO(), format="WEBP", save_all=True, append_images=turned[1:], lossless=True)
-    return base64.b64encode(file.getvalue()).decode()
+    frames = [(f[::-1, ::-1] * 255).round().astype(np.uint8) for f in tool.frames(encoded)]
+    return webp([Image.fromarray(frame) for frame in frames])
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda p: p.stem)
@@ -157,8 +187,9 @@ def test_another_picture_is_found_however_loose_the_cell(notebooks_tool, path):
     tool = notebooks_tool
     for cell, allowed in loosened(tool, path):
         for encoded in pictures(tool, cell):
-            other = swapped(tool, encoded)
-            assert tool.picture_fault(encoded, other, allowed), f"{cell['id']}: {allowed}"
+            assert tool.picture_fault(encoded, turned(tool, encoded), allowed), (
+                f"{cell['id']}: {allowed}"
+            )
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda p: p.stem)
@@ -173,10 +204,32 @@ def test_only_cells_with_such_outputs_have_a_directive(notebooks_tool, path):
 
 
 def test_cells_that_nbdev_skips_are_skipped(root, notebooks_tool):
-    path = root/"nbs"/"14_command_line.ipynb"
+    path = root / "nbs" / "library" / "command_line.ipynb"
     sources = {c["id"]: "".join(c["source"]) for c in notebooks_tool.read(path)["cells"]}
     skip = {i for i, s in sources.items() if "eval: false" in s or "nbdev_export(" in s}
     assert len(skip) == 2 and notebooks_tool.skipped(path) == skip
+
+
+@pytest.mark.parametrize(
+    "place, start, command",
+    [
+        ("04_minibatches", "04", "04"),
+        ("library/training", "library", "library/training"),
+        ("library/training", "training", "library/training"),
+        ("index", "ind", "index"),
+    ],
+)
+def test_a_page_is_called_by_the_start_of_its_name(notebooks_tool, place, start, command):
+    path = notebooks_tool.NBS / f"{place}.ipynb"
+    assert notebooks_tool.is_called(path, start) and notebooks_tool.short(path) == command
+    assert notebooks_tool.is_called(path, command)
+
+
+def test_lessons_come_first_then_the_library(notebooks_tool):
+    places = ["index", "library/checks", "00_pictures", "benchmarks", "13_scaling"]
+    paths = [notebooks_tool.NBS / f"{place}.ipynb" for place in places]
+    ordered = [path.stem for path in sorted(paths, key=notebooks_tool.reading_order)]
+    assert ordered == ["00_pictures", "13_scaling", "checks", "benchmarks", "index"]
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ A download installs or asks for what it needs, has no cells for nbdev, and bring
 cells read. It shows the outputs that are stored. `--url` says where the project is published, as
 `git_url` in settings.ini does.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -21,7 +22,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-NBS = Path(__file__).resolve().parents[1]/"nbs"
+NBS = Path(__file__).resolve().parents[1] / "nbs"
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 FOLDED = {"cellView": "form", "jupyter": {"source_hidden": True}}  # for Colab, and for Jupyter
 
@@ -50,7 +51,7 @@ if not (find_spec("cadl_flax") and find_spec("fastcore")):
         raise RuntimeError(f"{', '.join(changed)} had been loaded in another version: restart the"
                            " session or kernel, and run all cells again")"""
 
-UNPACK = '''\
+UNPACK = """\
 #@title The files that this notebook reads
 import base64, os, tempfile, zlib
 from pathlib import Path
@@ -63,15 +64,17 @@ def unpack(files):
         if not path.exists():
             path.write_bytes(zlib.decompress(base64.b64decode(packed)))
 
-'''
+"""
 
-ASIDE = """\
+ELSEWHERE = """\
 # these are pages without their outputs: kept apart, so that they never pass for yours
 os.chdir(tempfile.mkdtemp())
 """
 
 
-def text(source: str | list[str]) -> str: return "".join(source)
+def text(source: str | list[str]) -> str:
+    "The source of a cell, which a notebook stores as lines."
+    return "".join(source)
 
 
 def new_cell(kind: str, name: str, source: str, metadata: dict | None = None) -> dict:
@@ -82,7 +85,8 @@ def new_cell(kind: str, name: str, source: str, metadata: dict | None = None) ->
 
 # ------------------------------------------------------------------------------ cells
 
-def of_nbdev(statement: ast.stmt) -> bool:
+
+def uses_nbdev(statement: ast.stmt) -> bool:
     "Whether a statement imports or calls nbdev."
     return bool(re.match(r"(import|from) nbdev\b|nbdev\.|nbdev_export\(", ast.unparse(statement)))
 
@@ -91,16 +95,19 @@ def is_for_nbdev(source: str) -> bool:
     "Whether a code cell has directives only, or does nothing but call nbdev."
     code = re.sub(r"^#\|.*$", "", source, flags=re.M).strip()
     statements = ast.parse(code).body
-    return not code or bool(statements) and all(map(of_nbdev, statements))
+    return not code or bool(statements) and all(map(uses_nbdev, statements))
 
 
 def converted(cell: dict) -> dict | None:
     "A cell as the download has it; none for cells that only nbdev needs."
     source = text(cell["source"])
-    if cell["cell_type"] != "code": return cell
-    if is_for_nbdev(source): return None
+    if cell["cell_type"] != "code":
+        return cell
+    if is_for_nbdev(source):
+        return None
     nodes = ast.walk(ast.parse(source))
-    if any(of_nbdev(n) for n in nodes if isinstance(n, (ast.Import, ast.ImportFrom))):
+    imports = (node for node in nodes if isinstance(node, (ast.Import, ast.ImportFrom)))
+    if any(map(uses_nbdev, imports)):
         raise ValueError(f"cell {cell['id']} uses nbdev besides something else: give that a cell")
     if re.search(r"^#\| *eval: *false", source, re.M):  # Jupyter would run it: shown as text
         code = re.sub(r"^#\|.*\n", "", source, flags=re.M)
@@ -110,13 +117,21 @@ def converted(cell: dict) -> dict | None:
 
 # ------------------------------------------------------------------------------ files
 
+
 def named_paths(tree: ast.AST) -> Iterator[str]:
     "The strings in code that may be relative paths: with a slash or a suffix, or given to `Path`."
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Path":
-            yield from (a.value for a in node.args if isinstance(getattr(a, "value", None), str))
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            if re.fullmatch(r"\w[\w-]*([./][\w-]+)*[./]\w*", node.value): yield node.value
+            yield from filter(None, map(string_in, node.args))
+        value = string_in(node)
+        if value and re.fullmatch(r"\w[\w-]*([./][\w-]+)*[./]\w*", value):
+            yield value
+
+
+def string_in(node: ast.AST) -> str | None:
+    "The string that a node is, if it is one."
+    is_string = isinstance(node, ast.Constant) and isinstance(node.value, str)
+    return node.value if is_string else None
 
 
 def files_read(cells: list[dict], folder: Path) -> dict[str, Path]:
@@ -127,11 +142,11 @@ def files_read(cells: list[dict], folder: Path) -> dict[str, Path]:
     """
     code = [ast.parse(text(c["source"])) for c in cells if c["cell_type"] == "code"]
     names = {name for tree in code for name in named_paths(tree)}
-    if any(name.endswith(".ipynb") and (folder/name).is_file() for name in names):
+    if any(name.endswith(".ipynb") and (folder / name).is_file() for name in names):
         prose = " ".join(text(c["source"]) for c in cells if c["cell_type"] == "markdown")
         names |= set(re.findall(r"\]\((\w+\.ipynb)\b", prose))
     found = {}
-    for path in (folder/name for name in sorted(names)):
+    for path in (folder / name for name in sorted(names)):
         inside = path.rglob("*") if path.is_dir() else [path]
         found |= {p.relative_to(folder).as_posix(): p for p in sorted(inside) if p.is_file()}
         if not path.exists() and path.relative_to(folder).parts[0] == "data":
@@ -141,38 +156,45 @@ def files_read(cells: list[dict], folder: Path) -> dict[str, Path]:
 
 def without_outputs(page: str) -> str:
     "A page for a notebook that reads it: its cells, and how many outputs they had."
-    cells = [{"cell_type": c["cell_type"], "source": text(c["source"])}
-             | ({"outputs": [{}]*len(c["outputs"])} if c["cell_type"] == "code" else {})
-             for c in json.loads(page)["cells"]]
+    cells = []
+    for cell in json.loads(page)["cells"]:
+        kept = {"cell_type": cell["cell_type"], "source": text(cell["source"])}
+        if cell["cell_type"] == "code":
+            kept["outputs"] = [{}] * len(cell["outputs"])
+        cells.append(kept)
     return json.dumps({"cells": cells}, ensure_ascii=False)
 
 
 def packed(path: Path) -> str:
     "The content of a file, compressed, as lines of letters."
     content = path.read_bytes()
-    if path.suffix == ".ipynb": content = without_outputs(content.decode()).encode()
+    if path.suffix == ".ipynb":
+        content = without_outputs(content.decode("utf-8")).encode("utf-8")
     return textwrap.fill(base64.b64encode(zlib.compress(content, 9)).decode(), 96)
 
 
 def files_cell(files: dict[str, Path]) -> dict:
     "A cell that writes files beside the notebook, or in a temporary folder if there are pages."
-    aside = ASIDE if any(name.endswith(".ipynb") for name in files) else ""
+    has_pages = any(name.endswith(".ipynb") for name in files)
     content = "".join(f'    "{name}": """\n{packed(path)}""",\n' for name, path in files.items())
-    return new_cell("code", "files", f"{UNPACK}{aside}unpack({{\n{content}}})", FOLDED)
+    source = UNPACK + ELSEWHERE * has_pages + f"unpack({{\n{content}}})"
+    return new_cell("code", "files", source, FOLDED)
 
 
 # ------------------------------------------------------------------------------ the download
 
+
 def first_cells(url: str) -> list[dict]:
     "Cells that install what is needed from `url`, or without one say what to install."
-    if url: return [new_cell("code", "install", INSTALL.replace("{url}", url))]
+    if url:
+        return [new_cell("code", "install", INSTALL.replace("{url}", url))]
     return [new_cell("markdown", "note", NOTE), new_cell("code", "check", CHECK)]
 
 
 def download(
-    path: Path,    # a notebook in nbs/
-    url: str = "", # the address of the repository, if it is published
-) -> str:          # JSON
+    path: Path,  # a notebook in nbs/
+    url: str = "",  # the address of the repository, if it is published
+) -> str:  # JSON
     "The text of the notebook that is offered for download."
     nb = json.loads(path.read_text(encoding="utf-8"))
     try:
@@ -180,23 +202,30 @@ def download(
         files = files_read(cells, path.parent)
     except (SyntaxError, ValueError) as error:
         raise ValueError(f"{path.name} cannot be offered for download: {error}") from error
-    nb["cells"] = first_cells(url) + [files_cell(files)]*bool(files) + cells
+    if files:
+        cells = [files_cell(files), *cells]
+    nb["cells"] = first_cells(url) + cells
     nb["metadata"] = {"kernelspec": KERNEL}
     return json.dumps(nb, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
 
 
 def to_install(url: str = "") -> str:
     "What stands beside the link to a download, as HTML."
-    if url: return "(its first cell installs what it needs)"
+    if url:
+        return "(its first cell installs what it needs)"
     return "(first, in a checkout: <code>pip install '.[pages]'</code>)"
 
 
-def in_colab(url: str) -> str:
-    "What stands beside a link that opens a page of the repository in Colab: cells to run first."
-    folder = url.rsplit("/", 1)[1]
-    clone, install = f"!git clone -q --depth 1 {url}", f"%pip install -q './{folder}[pages]'"
-    lines = [html.escape(line, quote=False) for line in (clone, install, f"%cd {folder}/nbs")]
-    return f"(first: {', '.join(f'<code>{line}</code>' for line in lines)})"
+def in_colab(url: str, folder: str = "nbs") -> str:
+    "What stands beside a link that opens a page of `folder` in Colab: cells to run first."
+    name = url.rsplit("/", 1)[1]
+    lines = [
+        f"!git clone -q --depth 1 {url}",
+        f"%pip install -q './{name}[pages]'",
+        f"%cd {name}/{folder}",
+    ]
+    shown = (html.escape(line, quote=False) for line in lines)
+    return f"(first: {', '.join(f'<code>{line}</code>' for line in shown)})"
 
 
 def main() -> int:
@@ -206,11 +235,14 @@ def main() -> int:
     args.add_argument("page", nargs="*", default=[""], help="the start of its name, such as 01")
     args.add_argument("--url", default="", help="the address of the repository")
     args = args.parse_args()
-    chosen = [p for p in sorted(NBS.glob("[!_.]*.ipynb")) if p.name.startswith(tuple(args.page))]
-    args.folder.mkdir(parents=True, exist_ok=True)
-    for path in chosen:
-        (args.folder/path.name).write_text(download(path, args.url), encoding="utf-8")
+    places = (path.relative_to(NBS) for path in sorted(NBS.rglob("[!_.]*.ipynb")))
+    chosen = [place for place in places if place.as_posix().startswith(tuple(args.page))]
+    for place in chosen:
+        target = args.folder / place
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(download(NBS / place, args.url), encoding="utf-8")
     return 0 if chosen else 1
 
 
-if __name__ == "__main__": sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

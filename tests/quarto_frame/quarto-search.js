@@ -32,7 +32,8 @@ async function readSearchData() {
     shownWarning = true;
     return;
   }
-  const response = await fetch(document.querySelector('meta[name="quarto:offset"]').content + "search.json");
+  const offset = document.querySelector('meta[name="quarto:offset"]').content;
+  const response = await fetch(offset + "search.json");
   const articles = await response.json();
   const plain = s => (s || "").replace(/[<&]/g, c => ({"<": "&lt;", "&": "&amp;"})[c]);
   const has = (article, query) => [article.title, article.section, article.text].join(" ").toLowerCase().includes(query.toLowerCase());
@@ -40,6 +41,6 @@ async function readSearchData() {
     const at = Math.max(0, (a.text || "").toLowerCase().indexOf(query.toLowerCase()));
     const found = plain(a.text.slice(at, at + query.length));
     const text = plain(a.text.slice(Math.max(0, at - 50), at)) + `<mark class="search-match">${found}</mark>` + plain(a.text.slice(at + query.length, at + 150));
-    return {href: a.href, title: plain(a.title), section: plain(a.section), text};
+    return {href: offset + a.href, title: plain(a.title), section: plain(a.section), text};
   })};
 }

@@ -20,6 +20,7 @@ SIZE = 8  # pixels: as small as it may be
 
 
 def restore(path: Path) -> float:
+    "Fill a hole in a small copy of a picture: how near the fill is."
     picture = shrink(read_image(path), SIZE)
     mask = np.zeros(picture.shape[:2], dtype=bool)
     mask[2:4, 2:4] = True
@@ -29,6 +30,7 @@ def restore(path: Path) -> float:
 
 
 def paint_twice(path: Path, out: Path) -> Painting:
+    "Paint a picture, go on, and save the painting."
     picture = shrink(read_image(path), SIZE)
     painting = paint(picture, network="mlp", n_epochs=2, batch_size=32, n_frames=2)
     painting = paint(painting, n_epochs=1, learning_rate=1e-3, progress=False)
@@ -40,16 +42,19 @@ def paint_twice(path: Path, out: Path) -> Painting:
 
 
 def paint_slowly(path: Path, folder: Path) -> None:
+    "Paint a picture epoch by epoch, and keep what was painted."
     picture = shrink(read_image(path), SIZE)
     for painting in keep(paint_chunks(picture, network="mlp", n_epochs=2, batch_size=32), folder):
         print(painting.psnr)
 
 
 def squared(predictions: Array, targets: Array) -> Array:
+    "The mean squared error."
     return ((predictions - targets) ** 2).mean()
 
 
 def fit_wave() -> Run:
+    "Train a network on a sine, and go on with another loss."
     x = np.linspace(0, 1, 64)[:, None]
     model = MLP(1, 1, width=8, rngs=nnx.Rngs(0))
     run = fit(model, x, np.sin(x), key=jax.random.key(0), loss=squared, n_epochs=2)
@@ -60,6 +65,7 @@ def fit_wave() -> Run:
 
 
 def main(folder: Path) -> None:
+    "Use all stable names on a picture in a folder."
     picture = folder / "picture.png"
     print(restore(picture))
     painting = paint_twice(picture, folder / "painting.png")
