@@ -525,7 +525,7 @@ class Session:
 
     def _kept(self, paintings: Iterable[Painting]) -> Iterable[Painting]:
         "The same paintings, saved in the folder as they pass."
-        from cadl_flax.tracking import keep
+        from cadl_flax.checkpoints import keep
 
         if self.folder is None:
             return paintings
@@ -585,7 +585,7 @@ def _checkpoint_folder(path: str | Path | None, is_first: bool) -> Iterator[Path
     folder = Path(path)
     with ExitStack() as stack:
         if is_first:
-            from cadl_flax.tracking import locked
+            from cadl_flax.checkpoints import locked
 
             with faults(f"--checkpoint {path} cannot be written", value=f"--checkpoint {path!r}: "):
                 _make_folder(folder)

@@ -313,6 +313,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '.', 'doc_host': '', 'git_ur
                                                                              'cadl_flax/tracking.py'),
                                     'cadl_flax.tracking._File': ('library/tracking.html#_file', 'cadl_flax/tracking.py'),
                                     'cadl_flax.tracking._File.word': ('library/tracking.html#_file.word', 'cadl_flax/tracking.py'),
+                                    'cadl_flax.tracking.__getattr__': ('library/tracking.html#__getattr__', 'cadl_flax/tracking.py'),
                                     'cadl_flax.tracking._check_contents': ( 'library/tracking.html#_check_contents',
                                                                             'cadl_flax/tracking.py'),
                                     'cadl_flax.tracking._check_shapes': ('library/tracking.html#_check_shapes', 'cadl_flax/tracking.py'),

@@ -11,9 +11,10 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import Any, TypeVar, overload
 
 import jax
 import jax.numpy as jnp
@@ -577,14 +578,9 @@ def _is_plan(words: dict[str, Any]) -> bool:
     return is_whole and (first == 0 or _is_positive(first)) and first % 1 == 0
 
 # %% ../nbs/library/tracking.ipynb #2d80ed5d
-if TYPE_CHECKING:
-    from cadl_flax.checkpoints import keep as keep, locked as locked
-else:
-
-    def __getattr__(name: str) -> Any:
-        "The older home of `keep` and `locked`, for one release."
-        if name in ("keep", "locked"):
-            from cadl_flax import checkpoints
-
-            return getattr(checkpoints, name)
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+def __getattr__(name: str) -> Any:
+    "The older home of `keep` and `locked`, for one release."
+    if name in ("keep", "locked"):
+        # by its name, because checkpoints imports this module
+        return getattr(import_module(f"{__package__}.checkpoints"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

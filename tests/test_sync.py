@@ -144,8 +144,7 @@ def test_every_module_has_its_place_in_the_written_order():
 @pytest.mark.parametrize("module", ORDER)
 def test_a_module_imports_only_from_modules_before_it(module):
     later = set(ORDER[ORDER.index(module) :])
-    allowed = {"checkpoints"} if module == "tracking" else set()  # the older home of its names
-    assert imports_of(module) & later <= allowed
+    assert not imports_of(module) & later
 
 
 @pytest.mark.parametrize("module", GROUND_FLOOR)

@@ -434,8 +434,8 @@ def test_whole_numbers_of_numpy_are_kept(tmp_path):
 def test_the_older_homes_of_names():
     from cadl_flax import checkpoints, tracking
 
-    assert tracking.keep is checkpoints.keep
-    assert tracking.locked is checkpoints.locked
+    for name in ("keep", "locked"):
+        assert getattr(tracking, name) is getattr(checkpoints, name)
     with pytest.raises(AttributeError, match="has no attribute 'kept'"):
         getattr(tracking, "kept")
 

@@ -8,10 +8,11 @@ import cadl_flax
 import jax
 import numpy as np
 from cadl_flax import Painting, Run, fit, inpaint, paint
+from cadl_flax.checkpoints import keep
 from cadl_flax.networks import MLP
 from cadl_flax.painting import paint_chunks
 from cadl_flax.pictures import psnr, read_image, shrink
-from cadl_flax.tracking import keep, load, save
+from cadl_flax.tracking import load, save
 from flax import nnx
 from jax import Array
 from numpy.typing import NDArray
