@@ -311,7 +311,7 @@ def test_fields_of_a_dataclass_are_documented(site):
 
 
 def test_results_are_documented(site):
-    assert "The trained model, run.model, and the losses" in documentation(site, "fit")
+    assert "-> Run The trained model, run.model" in documentation(site, "fit")
 
 
 @pytest.mark.parametrize("name", ["fit", "paint"])  # the function `paint`, not the command
