@@ -606,33 +606,19 @@ def _make_folder(folder: Path) -> None:
 def _load_painting(path: str | Path) -> tuple[Painting, dict[str, Any]]:
     "The painting in a file or a folder, and the settings that it was made with."
     from cadl_flax.painting import Painting
-    from cadl_flax.tracking import checkpoint_files, load
+    from cadl_flax.tracking import load_with_settings
 
     with faults(path):
         try:
-            painting = load(path)
+            painting, settings = load_with_settings(path)
         except FileNotFoundError as error:
-            if error.strerror is None:  # `load` names the folder itself
+            if error.strerror is None:  # of a folder, which is named already
                 raise Fault(error) from None
             raise
         if not isinstance(painting, Painting):
             raise Fault(f"{path} holds no painting")
-        files = checkpoint_files(path) if Path(path).is_dir() else [path]
-        return painting, _read_newest_settings(files)
-
-
-def _read_newest_settings(files: list[str | Path]) -> dict[str, Any]:
-    "The settings in the first file that is whole, without the score that `keep` adds."
-    from cadl_flax.tracking import read_settings
-
-    for file in files:
-        try:
-            settings = read_settings(file)
-        except ValueError:
-            if file == files[-1]:  # none is whole
-                raise
-        else:
-            return {name: value for name, value in settings.items() if name != "score"}
+        settings.pop("score", None)  # which `keep` adds
+        return painting, settings
 
 
 def _begun_painting(

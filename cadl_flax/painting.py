@@ -20,7 +20,7 @@ from jax import Array
 from tqdm import tqdm
 
 from .checks import check_counts, check_key, check_positive, check_process
-from .devices import agree, replicate
+from .devices import agree, all_devices, replicate
 from .files import save_png
 from .films import Film
 from .grids import mlp_behind as mlp_behind  # its older home, for one release
@@ -259,7 +259,7 @@ def _early_frames(run: Run, x: Array, y: Array, image: np.ndarray, n_frames: int
 
 def _in_thread(work: Callable, *arguments) -> Callable:
     "Begin `work(*arguments)` in a thread; the function returned waits for its result."
-    if jax.device_count() > 1:
+    if all_devices().size > 1:
         result = work(*arguments)
         return lambda: result
     pool = ThreadPoolExecutor(1)

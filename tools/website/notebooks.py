@@ -36,14 +36,14 @@ def exported_nodes(cell) -> list[ast.FunctionDef | ast.ClassDef]:
     return [node for node in defined if node.name[0] != "_"]
 
 
-def with_documentation(cells: list) -> list:
+def with_documentation(cells: list, is_library: bool) -> list:
     "The cells, with documentation of public names before the exported cell with their source."
     from execnb.nbio import mk_cell
 
     found, module = [], ""
     for cell in cells:
         module = (cell.directives_.get("default_exp") or [module])[0]
-        is_folded = directives(cell.source).get("code-fold") is True
+        is_folded = directives(cell.source).get("code-fold", is_library) is True
         for node in exported_nodes(cell):
             words = documentation(node, cell.source, module, is_open=is_folded)
             found.append(mk_cell(words, "markdown"))
@@ -98,29 +98,42 @@ def linker(up: str):
     return link
 
 
-def fold(cell):
-    "Put exported source into an open fold, imports into a closed one; a cell may say otherwise."
-    if cell.cell_type != "code" or "exports" not in cell.directives_:
-        return
-    imports = all(isinstance(n, (ast.Import, ast.ImportFrom)) for n in cell.parsed_())
-    wanted = {
-        "code-fold": "true" if imports else "show",
-        "code-summary": '"Imports"' if imports else '"Exported source"',
-    }
-    missing = wanted.keys() - directives(cell.source).keys()
-    lines = [f"#| {key}: {value}\n" for key, value in wanted.items() if key in missing]
-    cell.source = "".join(lines) + cell.source
+def folder(is_library: bool):
+    """Put exported source into a fold; a cell may say otherwise.
+
+    A lesson's is open, because it teaches. That of a library page is closed, as imports are.
+    """
+
+    def fold(cell):
+        if cell.cell_type != "code" or "exports" not in cell.directives_:
+            return
+        imports = all(isinstance(n, (ast.Import, ast.ImportFrom)) for n in cell.parsed_())
+        wanted = {
+            "code-fold": "true" if imports or is_library else "show",
+            "code-summary": '"Imports"' if imports else '"Exported source"',
+        }
+        missing = wanted.keys() - directives(cell.source).keys()
+        lines = [f"#| {key}: {value}\n" for key, value in wanted.items() if key in missing]
+        cell.source = "".join(lines) + cell.source
+
+    return fold
 
 
 def processors(page: Page):
     "nbdev's notebook processors for a page, with our own documentation of exported names."
     from nbdev import processors as nbdev
 
+    is_library = page.source.startswith("library/")
+
     class Documented(nbdev.Processor):
         def begin(self):
-            self.nb.cells = with_documentation(self.nb.cells)
+            self.nb.cells = with_documentation(self.nb.cells, is_library)
 
-    ours = {nbdev.add_show_docs: Documented, nbdev.add_links: linker(page.up), nbdev.add_fold: fold}
+    ours = {
+        nbdev.add_show_docs: Documented,
+        nbdev.add_links: linker(page.up),
+        nbdev.add_fold: folder(is_library),
+    }
     without = {nbdev.insert_warning, nbdev.clean_show_doc, nbdev.exec_show_docs, nbdev.mv_exports}
 
     class Procs(nbdev.FilterDefaults):
