@@ -12,7 +12,8 @@ cfg = ini["DEFAULT"]
 lib = cfg["lib_path"]
 extras = {"tensorboard": shlex.split(cfg["tensorboard_requirements"])}
 extras["pages"] = [*shlex.split(cfg["pages_requirements"]), *extras["tensorboard"]]
-extras["dev"] = [*shlex.split(cfg["dev_requirements"]), *extras["pages"]]
+extras["heic"] = shlex.split(cfg["heic_requirements"])
+extras["dev"] = [*shlex.split(cfg["dev_requirements"]), *extras["pages"], *extras["heic"]]
 
 RELATIVE = r"(?!https?:|mailto:|data:|#)"
 

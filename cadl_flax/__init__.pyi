@@ -1,5 +1,6 @@
 # What `import cadl_flax` offers: `lazy_loader` reads this list, type checkers and editors too.
 from . import (
+    batches as batches,
     checkpoints as checkpoints,
     checks as checks,
     correcting as correcting,
@@ -9,12 +10,16 @@ from . import (
     features as features,
     files as files,
     films as films,
+    formats as formats,
     gallery as gallery,
     grids as grids,
     homework as homework,
     inpainting as inpainting,
     layers as layers,
     many_pictures as many_pictures,
+    masks as masks,
+    meeting as meeting,
+    mending as mending,
     networks as networks,
     painting as painting,
     pictures as pictures,
@@ -25,6 +30,7 @@ from . import (
     sgd as sgd,
     shuffling as shuffling,
     splits as splits,
+    terminal as terminal,
     tracking as tracking,
     training as training,
 )

@@ -5,10 +5,15 @@
 # %% ../nbs/library/checkpoints.ipynb #bad42aee
 from __future__ import annotations
 
+import atexit
+import errno
 import os
+import stat
 import time
-from collections.abc import Callable, Iterable, Iterator
+import weakref
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,7 +21,7 @@ import filelock
 import numpy as np
 from flax import nnx
 
-from .checks import check_counts
+from .checks import check_counts, is_broken_fork
 from .files import write_atomically
 from .painting import Painting, small_frame
 from .tracking import DamagedFileError, checkpoint_files, load, named_leaves
@@ -31,8 +36,13 @@ __all__ = ['locked', 'Checkpoints', 'keep']
 def locked(
     folder: str | os.PathLike[str],  # where the lock is, as `.lock`; it must exist
 ) -> Iterator[None]:
-    "Keep other processes out of a folder. Raises `BlockingIOError` if one is in it."
-    lock = filelock.FileLock(Path(folder) / ".lock", blocking=False, is_singleton=True)
+    """Keep other trainings out of a folder, in this process and others.
+
+    Raises `BlockingIOError` if one is in it.
+    """
+    path = Path(folder) / ".lock"
+    _check_lock_file(path)
+    lock = filelock.FileLock(path, blocking=False, thread_local=False)
     try:
         lock.acquire()
     except filelock.Timeout:
@@ -43,6 +53,19 @@ def locked(
         yield
     finally:
         lock.release()
+
+
+def _check_lock_file(path: Path) -> None:
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if stat.S_ISLNK(mode):
+        raise OSError(
+            errno.ELOOP, f"{path} is a symbolic link, which a lock must not be: remove it"
+        )
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EISDIR, f"{path} is no file, as a lock must be: remove it")
 
 # %% ../nbs/library/checkpoints.ipynb #eabdc64f
 def _summary_writer() -> Any:
@@ -87,10 +110,13 @@ def _mean_loss(run: Run | Painting) -> float:
     return float(np.mean(losses[-1]))
 
 # %% ../nbs/library/checkpoints.ipynb #3fdc16c5
+_Kept = TypeVar("_Kept", bound=Run | Painting)
+
+
 class Checkpoints:
     """The files of one training in a folder.
 
-    `with checkpoints:` locks the folder, so that no other process writes there.
+    `with checkpoints:` locks the folder, so that no other training writes there.
     """
 
     def __init__(
@@ -102,6 +128,7 @@ class Checkpoints:
         score: Callable[[Any], Any] | None = None,
         settings: dict[str, Any] | None = None,  # what JSON can hold, for readers of the files
         board: bool = False,  # write TensorBoard's event files too
+        is_locked: bool = False,  # the caller is inside `with locked(folder):` already
     ):
         check_counts(last=last)
         if board:
@@ -112,6 +139,7 @@ class Checkpoints:
         self.score = score or _mean_loss
         self.settings = settings or {}
         self.has_board = board
+        self.is_locked = is_locked
         self._board: Any | None = None  # opened with the first file: it needs an epoch
         self._is_first = True  # whether no file was written since the folder was locked
         self._best_score = float("inf")
@@ -119,9 +147,11 @@ class Checkpoints:
 
     def __enter__(self) -> Checkpoints:
         with ExitStack() as stack:
-            stack.enter_context(locked(self.folder))
+            if not self.is_locked:
+                stack.enter_context(locked(self.folder))
             for leftover in self.folder.glob(".*.safetensors.*"):
-                leftover.unlink()  # of a process that died while it wrote
+                if not _is_folder(leftover):
+                    leftover.unlink()  # of a process that died while it wrote
             self._best_score = _read_score(self.folder / "best.safetensors")
             self._is_first = True
             self._on_exit = stack.pop_all()
@@ -155,10 +185,23 @@ class Checkpoints:
         if score < self._best_score:
             self._best_score = score
             _copy(path, self.folder / "best.safetensors")
-        for older in checkpoint_files(self.folder)[self.last :]:
+        files = [file for file in checkpoint_files(self.folder) if not _is_folder(file)]
+        for older in files[self.last :]:
             older.unlink()
         self._log(run)
         return path
+
+    def keep(
+        self,
+        runs: Iterable[_Kept],  # what `fit_chunks` or `paint_chunks` gives
+        seconds: float = 5.0,  # at least as long between two files; 0 writes them all
+    ) -> Iterator[_Kept]:  # the same runs
+        "Save runs as they pass. However the loop ends, its last run is saved."
+        if not seconds >= 0:
+            raise ValueError(f"seconds={seconds} must be 0 or more")
+        kept = _keep(runs, self, seconds)
+        _close_at_exit(kept)
+        return kept
 
     def _log(self, run: Run | Painting) -> None:
         if not self.has_board:
@@ -183,9 +226,14 @@ class Checkpoints:
 def _read_score(path: Path) -> float:
     "The score in a file; infinite if the file is missing, damaged, or has none."
     try:
-        return float(read_settings(path)["score"])
+        score = float(read_settings(path)["score"])
     except (OSError, KeyError, TypeError, ValueError, OverflowError):
         return float("inf")
+    return float("inf") if np.isnan(score) else score
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
 
 
 def _copy(path: Path, to: Path) -> None:
@@ -194,21 +242,27 @@ def _copy(path: Path, to: Path) -> None:
 
 def _make_room(folder: Path, epoch: int) -> None:
     "Remove damaged files of `epoch` or later. One that is whole is of another training: an error."
+    best = folder / "best.safetensors"
+    if _is_folder(best):
+        raise _in_the_way(best)
     for path in checkpoint_files(folder):
         if int(path.stem.removeprefix("epoch-")) < epoch:
             continue
+        if _is_folder(path):
+            raise _in_the_way(path)
         try:
             found = read_words(path).get("epoch")
         except DamagedFileError:
             path.unlink()
         else:
             raise ValueError(
-                f"{folder} has epoch {found} already, and this is epoch {epoch}: "
+                f"{folder} has epoch {found!r} already, and this is epoch {epoch}: "
                 f"go on from load({str(folder)!r}), or choose another folder"
             )
 
-# %% ../nbs/library/checkpoints.ipynb #ceb16aa7
-_Kept = TypeVar("_Kept", bound=Run | Painting)
+
+def _in_the_way(path: Path) -> OSError:
+    return OSError(errno.EISDIR, f"{path} is a folder where a checkpoint is to be: remove it")
 
 # %% ../nbs/library/checkpoints.ipynb #a18d7332
 def keep(
@@ -224,16 +278,17 @@ def keep(
 ) -> Iterator[_Kept]:  # the same runs
     """Save runs as they pass: the newest few, and the one with the least score as the best.
 
-    However the loop ends, its last run is saved.
+    However the loop ends, its last run is saved: at once if the iterator has no other name, else
+    when it is closed, or when the program ends.
     """
     if not seconds >= 0:
         raise ValueError(f"seconds={seconds} must be 0 or more")
     checkpoints = Checkpoints(folder, last=last, score=score, settings=settings, board=board)
-    return _keep(runs, checkpoints, seconds)
+    return checkpoints.keep(runs, seconds)
 
 
 def _keep(runs: Iterable[_Kept], checkpoints: Checkpoints, seconds: float) -> Iterator[_Kept]:
-    run = saved = None
+    run = saved = cause = None
     next_time = 0.0  # of the clock, for the next file
     with checkpoints:
         try:
@@ -246,9 +301,39 @@ def _keep(runs: Iterable[_Kept], checkpoints: Checkpoints, seconds: float) -> It
                 else:
                     checkpoints.log_loss(run)
                 yield run
+        except BaseException as error:
+            cause = error
+            raise
         finally:
-            if run is not saved:
-                checkpoints.write(run)
+            if run is not saved and not is_broken_fork():
+                _write_last(checkpoints, run, cause)
+
+
+def _write_last(checkpoints: Checkpoints, run: Run | Painting, cause: BaseException | None) -> None:
+    "Save the last run. If that fails, the error that ended the loop is the one to be raised."
+    try:
+        checkpoints.write(run)
+    except Exception as error:
+        if cause is None or isinstance(cause, GeneratorExit):
+            raise
+        cause.add_note(f"The last run, of epoch {_run_of(run).epoch}, was not saved: {error}")
+
+
+def _close_at_exit(kept: Generator) -> None:
+    "Close a generator when the program ends, unless it is gone by then."
+
+    def forget(reference: weakref.ref) -> None:
+        atexit.unregister(close)
+
+    close = partial(_close, weakref.ref(kept, forget))
+    atexit.register(close)
+
+
+def _close(reference: weakref.ref) -> None:
+    kept = reference()
+    if kept is None or kept.gi_running or is_broken_fork():
+        return  # one that runs is of a thread that goes on
+    kept.close()
 
 
 def _next_time(began: float, ended: float, seconds: float) -> float:

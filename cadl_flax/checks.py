@@ -16,7 +16,7 @@ import numpy as np
 # %% auto #0
 __all__ = ['is_traced', 'check_counts', 'check_not_negative', 'check_positive', 'check_key', 'check_columns',
            'check_finite_columns', 'check_tables', 'check_scalar', 'check_shape', 'check_grid', 'check_features',
-           'check_image', 'check_window', 'check_mask', 'check_process']
+           'check_image', 'check_window', 'check_mask', 'is_broken_fork', 'check_process']
 
 # %% ../nbs/library/checks.ipynb #fd522d43
 jax = lazy_loader.load("jax")  # takes a second to import: a mistyped file name is found before
@@ -256,9 +256,14 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
+def is_broken_fork() -> bool:
+    "Whether JAX would hang, since this process was forked after it had started."
+    return _is_broken_fork
+
+
 def check_process() -> None:
     "Raise an error where JAX would hang."
-    if _is_broken_fork:
+    if is_broken_fork():
         raise RuntimeError(
             "this process was forked after JAX had started, where JAX hangs: "
             "start processes with multiprocessing.get_context('spawn')"

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from .files import write_atomically
+from .files import MAKER, write_atomically
 from .plotting import to_rgb
 
 # %% auto #0
@@ -63,6 +63,7 @@ class Film:
             duration=self._durations(),
             loop=0,
             optimize=False,
+            comment=MAKER,
         )
         write_atomically(path, lambda file: images[0].save(file, **options))
 

@@ -6,23 +6,38 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from importlib.resources import files
 from itertools import product
+from typing import NamedTuple
 
 import numpy as np
+import safetensors.numpy
 from flax import nnx
 from scipy import ndimage
+from scipy.sparse.csgraph import connected_components
 from tqdm import tqdm
 
-from .checks import check_process
-from .correcting import Corrector, bend, correction, network_inputs
+from .checks import is_broken_fork
+from cadl_flax.correcting import (
+    NOISE_FLOOR,
+    Corrector,
+    bend,
+    correction,
+    fold,
+    unfold,
+    fit_plane,
+    local_detail,
+    network_inputs,
+)
+from .masks import read_mask
 from .tracking import load
 
 # %% auto #0
-__all__ = ['inpaint']
+__all__ = ['inpaint', 'numpy_correction']
 
 # %% ../nbs/library/inpainting.ipynb #7eabad9f
 _HALO = 24  # pixels around a block that are seen: more than the network looks
@@ -57,7 +72,66 @@ def _within(inner: _Block, outer: _Block) -> _Block:
     "Where `inner` lies in what `outer` cuts out."
     return tuple(slice(a.start - b.start, a.stop - b.start) for a, b in zip(inner, outer))
 
+# %% ../nbs/library/inpainting.ipynb #d2e8b6f4
+_SEEN = 5  # pixels from a missing one: what lies beyond has no influence
+_STENCIL = 2  # pixels from a missing one: what the sheet is pinned to, and the kernels reach
+_MARGIN = 0.25  # of the range within `_STENCIL`, by which other seen pixels may leave it
+
+
+class _Hole(NamedTuple):
+    "Channels of which the same pixels are to be filled."
+
+    channels: list[int]
+    missing: np.ndarray  # `(h, w)`: those of the mask, and unused ones next to them
+    seen: np.ndarray  # `(h, w)`: the known ones with an influence
+    pinning: np.ndarray  # `(h, w)`: those of them that are within the sheet's stencil
+
+    @property
+    def unseen(self) -> np.ndarray:
+        "The known pixels without any influence."
+        return ~(self.missing | self.seen)
+
+    def cut(self, window: _Block) -> _Hole:
+        "The hole in a part of the picture."
+        arrays = (pixels[window] for pixels in (self.missing, self.seen, self.pinning))
+        return _Hole(self.channels, *arrays)
+
+
+def _around(pixels: np.ndarray, n: int) -> np.ndarray:
+    "What is at most `n` rows and columns from one of the pixels, they among it."
+    return ndimage.maximum_filter(pixels.view(np.uint8), 2 * n + 1) == 1
+
+
+def _hole(channels: list[int], missing: np.ndarray, unused: np.ndarray | None = None) -> _Hole:
+    "The hole with what is seen around it."
+    known = ~missing if unused is None else ~(missing | unused)
+    seen, pinning = (known & _around(missing, n) for n in (_SEEN, _STENCIL))
+    if not pinning.any():
+        raise ValueError(
+            f"no known pixel of channel {channels[0]} may be used: all are like nodata"
+        )
+    return _Hole(channels, missing, seen, pinning)
+
+
+def _holes(mask: np.ndarray, unused: np.ndarray | None, n_channels: int) -> list[_Hole]:
+    "The channels by what is missing of them: the mask, and `unused` pixels `_SEEN` from it."
+    if unused is None:
+        return [_hole(list(range(n_channels)), mask)]
+    found: dict[bytes, list[int]] = {}
+    for c in range(n_channels):
+        found.setdefault(unused[..., c].tobytes(), []).append(c)
+    holes = []
+    for channels in found.values():
+        not_used = unused[..., channels[0]]
+        together, _ = ndimage.label(_around(mask | not_used, _SEEN // 2), np.ones((3, 3)))
+        touched = np.isin(together, np.unique(together[mask]))
+        holes.append(_hole(channels, mask | (not_used & touched), not_used))
+    return holes
+
 # %% ../nbs/library/inpainting.ipynb #5b0d1d17
+_MIRRORS = [np.s_[::i, ::j] for i in (1, -1) for j in (1, -1)]
+
+
 def _halve(values: np.ndarray) -> np.ndarray:
     "Sums over squares of 2 by 2 pixels: `(h, w)` or `(h, w, channels)` to `(h/2, w/2, ...)`."
     h, w = values.shape[:2]
@@ -67,11 +141,27 @@ def _halve(values: np.ndarray) -> np.ndarray:
     return squares.sum((1, 3))
 
 
-def _from_half_size(values: np.ndarray, missing: np.ndarray, far: np.ndarray) -> np.ndarray:
+def _continued(values: np.ndarray, unseen: np.ndarray) -> np.ndarray:
+    "The values, each `unseen` pixel with that of the nearest other, or the mean of such."
+    if not unseen.any() or unseen.all():
+        return values
+    options = dict(return_distances=False, return_indices=True)
+    total = np.zeros_like(values)
+    for mirror in _MIRRORS:  # of several at one distance each mirror image finds another
+        rows, columns = ndimage.distance_transform_edt(unseen[mirror], **options)
+        total[mirror] += values[mirror][rows, columns]
+    return np.where(unseen[..., None], total / len(_MIRRORS), values)
+
+
+def _from_half_size(
+    values: np.ndarray, missing: np.ndarray, far: np.ndarray, unseen: np.ndarray
+) -> np.ndarray:
     "Colours `(n, channels)` of the `far` pixels, from the picture of half the size."
-    n_known = _halve(~missing)
-    known_sum = _halve(np.where(missing[..., None], 0, values))
-    coarse = _fill(known_sum / np.maximum(n_known, 1), n_known[..., 0] == 0)
+    seen = ~(missing | unseen)
+    n_seen = _halve(seen)
+    sums = _halve(np.where(seen[..., None], values, 0))
+    coarse = _continued(sums / np.maximum(n_seen, 1), n_seen[..., 0] == 0)
+    coarse = _fill(coarse, _halve(~missing)[..., 0] == 0)
     places = [(along - 0.5) / 2 for along in np.nonzero(far)]
     channels = [coarse[..., c] for c in range(coarse.shape[-1])]
     return np.stack(
@@ -82,20 +172,39 @@ def _from_half_size(values: np.ndarray, missing: np.ndarray, far: np.ndarray) ->
 _LONGEST_SOLVED = 128  # pixels along the side of a block for `bend`
 
 
-def _fill(values: np.ndarray, missing: np.ndarray, progress: bool = False) -> np.ndarray:
-    "The surface that bends least, in blocks, `(h, w, channels)`."
+def _sheet(values: np.ndarray, missing: np.ndarray, unseen: np.ndarray) -> np.ndarray:
+    "The surface that bends least over a block, whatever is at its `unseen` pixels."
+    values = values.astype(np.float64)
+    seen = ~(missing | unseen)
+    if unseen.any() and seen.any():
+        values[unseen] = fit_plane(values, seen)[unseen]
+    return bend(values, missing)
+
+
+def _fill(
+    values: np.ndarray,
+    missing: np.ndarray,
+    progress: bool = False,
+    *,
+    unseen: np.ndarray | None = None,
+    wanted: np.ndarray | None = None,
+) -> np.ndarray:
+    "The surface that bends least, in blocks with a `wanted` pixel, `(h, w, channels)`."
+    if unseen is None:
+        unseen = np.zeros_like(missing)
     filled = values.copy()
     far = missing & (ndimage.distance_transform_edt(missing) > _HALO / 2)
     if far.any():
-        filled[far] = _from_half_size(values, missing, far)
+        filled[far] = _from_half_size(values, missing, far, unseen)
     near = missing & ~far
 
     def solve(block: tuple[_Block, _Block]) -> np.ndarray:
         inner, outer = block
-        surface = bend(filled[outer].astype(np.float64), near[outer])
+        surface = _sheet(filled[outer], near[outer], unseen[outer])
         return surface[_within(inner, outer)]
 
-    blocks = _blocks(missing.shape, _LONGEST_SOLVED, near)
+    to_solve = near if wanted is None else near & wanted
+    blocks = _blocks(missing.shape, _LONGEST_SOLVED, to_solve)
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         solved = tqdm(pool.map(solve, blocks), "filling", len(blocks), disable=not progress)
         for surface, (inner, _) in zip(solved, blocks):
@@ -103,7 +212,6 @@ def _fill(values: np.ndarray, missing: np.ndarray, progress: bool = False) -> np
     return filled
 
 # %% ../nbs/library/inpainting.ipynb #ab107daa
-_MIRRORS = [np.s_[::i, ::j] for i in (1, -1) for j in (1, -1)]
 _SIDES = (96, 176, 304)  # what blocks are padded to: each pair of sides is a program to compile
 
 
@@ -120,65 +228,356 @@ def _mirrored(part: np.ndarray, mirrors: Sequence[_Block]) -> np.ndarray:
     return np.stack([np.pad(part[mirror], padding) for mirror in mirrors])
 
 
+_SMOOTH = 0.03, 0.1  # roughness beside contrast: up to which nothing is added, from which all
+
+
+def _share(fill: np.ndarray, contrast: np.ndarray, pinning: np.ndarray) -> np.ndarray:
+    "How much of a correction to add, `(h, w)`: the smoother what pins the sheet, the less."
+    radius = 2
+    padded = np.pad(fill.mean(-1), radius, mode="reflect", reflect_type="odd")
+    bending = ndimage.laplace(ndimage.laplace(padded))[radius:-radius, radius:-radius]
+    squares, n = np.where(pinning, (bending / 20) ** 2, 0), pinning.astype(np.float32)
+    means = []
+    for side in (9, 4 * _SEEN + 13):  # the wider one counts where the narrow one finds none
+        means.append([ndimage.uniform_filter(a, side, mode="constant") for a in (squares, n)])
+    (near, n_near), (wide, n_wide) = means
+    power = (near + 1e-3 * wide).clip(0) / (n_near + 1e-3 * n_wide + 1e-9)
+    rough = np.sqrt(power / (contrast**2 - NOISE_FLOOR**2).clip(1e-12))
+    smallest, full = _SMOOTH
+    return ((rough - smallest) / (full - smallest)).clip(0, 1)
+
+
+def _correction(network: Corrector | dict[str, np.ndarray], *parts: np.ndarray) -> np.ndarray:
+    "What the network, or its weights in NumPy, adds to fills."
+    if isinstance(network, dict):
+        return numpy_correction(network, *parts)
+    return np.asarray(correction(network, *parts))
+
+
 def _corrected(
-    network: Corrector,
+    network: Corrector | dict[str, np.ndarray],
     fill: np.ndarray,
     missing: np.ndarray,
     mirrors: Sequence[_Block] = _MIRRORS,
     progress: bool = False,
+    *,
+    wanted: np.ndarray | None = None,
+    hole: _Hole | None = None,
+    limits: np.ndarray | None = None,
 ) -> np.ndarray:
-    "The fill `(h, w, channels)` with what the network adds at the missing pixels, in blocks."
+    "The fill `(h, w, channels)` with what the network adds at the wanted pixels, in blocks."
     corrected = fill.copy()
-    seen, detail, contrast = network_inputs(fill, missing)
-    inside = np.ones(missing.shape, np.float32)
+    wanted = missing if wanted is None else wanted
     longest = _SIDES[-1]
     if max(missing.shape) > longest:
         longest -= 2 * _HALO
-    blocks = _blocks(missing.shape, longest, missing)
+    blocks = _blocks(missing.shape, longest, wanted)
     for inner, outer in tqdm(blocks, "correcting", disable=not progress):
         h, w = missing[outer].shape
-        parts = [_mirrored(part[outer], mirrors) for part in (seen, inside, detail, contrast)]
-        added = np.asarray(correction(network, *parts))
-        turned_back = [part[:h, :w][mirror] for part, mirror in zip(added, mirrors)]
-        mean = np.mean(turned_back, axis=0)[_within(inner, outer)]
-        corrected[inner][missing[inner]] += mean[missing[inner]]
+        part = fill[outer] if hole is None else _continued(fill[outer], hole.unseen[outer])
+        seen, detail, contrast = network_inputs(part, missing[outer])
+        inside = np.ones((h, w), np.float32)
+        parts = [_mirrored(a, mirrors) for a in (seen, inside, detail, contrast)]
+        added = _correction(network, *parts)
+        mean = np.mean([part[:h, :w][mirror] for part, mirror in zip(added, mirrors)], axis=0)
+        if hole is None:
+            part = part + mean
+        else:
+            share = _share(part, contrast, hole.pinning[outer])
+            nearby = ndimage.maximum_filter(np.where(missing[outer], share, 0), 2 * _HALO + 1)
+            rough, smooth = limits
+            low, high = np.moveaxis(smooth + nearby[..., None, None] * (rough - smooth), -1, 0)
+            part = np.clip(part + mean * share[..., None], low, high)
+        corrected[inner][wanted[inner]] = part[_within(inner, outer)][wanted[inner]]
     return corrected
 
 # %% ../nbs/library/inpainting.ipynb #0bf42e6e
+_WEIGHTS = files("cadl_flax").joinpath("inpainting.safetensors")
+
+
+def _trained() -> Corrector | dict[str, np.ndarray]:
+    "The network that comes with the package; its weights alone where JAX would hang."
+    return _weights() if is_broken_fork() else _network()
+
+
 @lru_cache(1)
-def _trained() -> Corrector:
-    "The network that comes with the package."
+def _weights() -> dict[str, np.ndarray]:
+    return safetensors.numpy.load_file(_WEIGHTS)
+
+
+@lru_cache(1)
+def _network() -> Corrector:
     untrained = nnx.eval_shape(lambda: Corrector(rngs=nnx.Rngs(0)))
-    return load(files("cadl_flax").joinpath("inpainting.safetensors"), untrained)
+    return load(_WEIGHTS, untrained)
 
 # %% ../nbs/library/inpainting.ipynb #f86c5a88
-def _limits(dtype: np.dtype, low: float, high: float) -> tuple[float, float]:
-    "Between which numbers pixels may be filled, if the known ones go from `low` to `high`."
+_ROOMS = 0.05, 0.25  # of the range of the seen pixels, by which rough and smooth fills may leave it
+
+
+def _limits(dtype: np.dtype, low: float, high: float, room: float) -> tuple[float, float]:
+    "Between which numbers pixels may be filled, if the seen ones go from `low` to `high`."
     if dtype == bool:
         return 0, 1
-    room = (high - low) / 4
+    low, high = float(low), float(high)  # whose sums overflow without a warning
+    room = room * high - room * low
+    smallest, largest = _held(dtype)
+    below, above = max(smallest, low - room), min(largest, high + room)
+    if dtype.kind == "f" and low >= 0:
+        below = max(below, 0)
+        if high <= 1:
+            above = min(above, 1)
+        elif high <= 255:
+            above = min(above, 255)
+    return below, above
+
+
+def _held(dtype: np.dtype) -> tuple[float, float]:
+    "The smallest and the largest float that a dtype holds."
     if dtype.kind == "f":
-        smallest, largest = float(np.finfo(dtype).min), float(np.finfo(dtype).max)
-        below = 0 if low >= 0 else low - room
-        above = high + room
-        if low >= 0 and high <= 1:
-            above = 1
-        elif low >= 0 and high <= 255:
-            above = 255
-        return max(below, smallest), min(above, largest)
+        return float(np.finfo(dtype).min), float(np.finfo(dtype).max)
     smallest, largest = float(np.iinfo(dtype).min), float(np.iinfo(dtype).max)
     if np.iinfo(dtype).max >= 2**53:  # rounded up to a float that the dtype does not hold
         largest = np.nextafter(largest, 0)
-    return max(smallest, low - room), min(largest, high + room)
+    return smallest, largest
+
+# %% ../nbs/library/inpainting.ipynb #d9fba3c4
+_UNIT = 1 / 16  # numbers are made so much smaller first, lest their range overflows
+
+
+class _Range(NamedTuple):
+    "From which to which number the seen pixels of a channel go, in units of `1 / _UNIT`."
+
+    low: float
+    high: float
+
+    @property
+    def span(self) -> float:
+        return self.high - self.low
+
+    def limits(self, dtype: np.dtype, room: float) -> np.ndarray:
+        "Between which two numbers it may be filled, in its units."
+        return _UNIT * np.array(_limits(dtype, self.low / _UNIT, self.high / _UNIT, room))
+
+    def scaled(self, numbers: np.ndarray) -> np.ndarray:
+        "Numbers as parts of the range."
+        return (numbers - self.low) / self.span
+
+
+def _brought_to_range(channel: np.ndarray, hole: _Hole) -> tuple[np.ndarray, _Range]:
+    "A channel with its seen pixels from 0 to 1, others 0, and the range that they had."
+    pinning = channel[hole.pinning].astype(np.float64) * _UNIT
+    low, high = pinning.min(), pinning.max()
+    room = _MARGIN * (high - low)
+    seen = channel[hole.seen].astype(np.float64) * _UNIT
+    seen = np.clip(seen, low - room, high + room)
+    found = _Range(seen.min(), seen.max())
+    scaled = np.zeros(channel.shape, np.float32)
+    if found.span:
+        scaled[hole.seen] = (seen - found.low) / found.span
+    return scaled, found
+
+# %% ../nbs/library/inpainting.ipynb #acedb6f7
+_ALIKE = 0.55  # the likeness of details from which on two channels are of one picture
+_N_LOOKED_AT = 8  # blocks of a picture that are compared
+_LONGEST_LOOKED_AT = 64  # pixels along their sides
+
+
+def _likeness(fill: np.ndarray, hole: _Hole, mask: np.ndarray) -> np.ndarray:
+    "How alike the details of channels are, in shape and size: 1 if equal, `(channels, channels)`."
+    compared = hole.seen & _around(mask, 3 * _SEEN)
+    blocks = _blocks(mask.shape, _LONGEST_LOOKED_AT, compared)
+    products = np.full((fill.shape[-1],) * 2, 1e-30)
+    for _, outer in blocks[:: -(-len(blocks) // _N_LOOKED_AT) or 1]:
+        detail, _ = local_detail(_continued(fill[outer], hole.unseen[outer]))
+        detail = ndimage.uniform_filter(detail, (3, 3, 1))  # noise differs between channels
+        detail = detail[compared[outer]].astype(np.float64)
+        products += detail.T @ detail
+    power = np.diag(products)
+    return 2 * products / (power[:, None] + power)
+
+
+def _pictures(
+    fill: np.ndarray, hole: _Hole, mask: np.ndarray, ranges: Sequence[_Range]
+) -> list[np.ndarray]:
+    "Which channels are one picture: alike, or alike to one that is."
+    if len(ranges) == 1:
+        return [np.array([0])]
+    spans = np.array([r.span for r in ranges])
+    linked = _likeness(fill * np.float32(spans / spans.max()), hole, mask) >= _ALIKE
+    n_pictures, labels = connected_components(linked, directed=False)
+    return [np.flatnonzero(labels == i) for i in range(n_pictures)]
+
+
+def _joined(fill: np.ndarray, ranges: Sequence[_Range]) -> tuple[np.ndarray, _Range]:
+    "Channels that go from 0 to 1 in the range of all of them, and that range."
+    whole = _Range(min(r.low for r in ranges), max(r.high for r in ranges))
+    spans = np.array([r.span for r in ranges]) / whole.span
+    lows = np.array([r.low - whole.low for r in ranges]) / whole.span
+    return (fill * spans + lows).astype(np.float32), whole
+
+# %% ../nbs/library/inpainting.ipynb #ceafd8b9
+def _filled(
+    values: np.ndarray, hole: _Hole, mask: np.ndarray, progress: bool = False
+) -> np.ndarray:
+    "What belongs under the mask, `(n, channels)`, each picture in its own range."
+    scaled, ranges = zip(*(_brought_to_range(values[..., c], hole) for c in hole.channels))
+    filled = np.tile([r.low for r in ranges], (np.count_nonzero(mask), 1))
+    varied = np.flatnonzero([r.span for r in ranges])
+    if not varied.size:
+        return filled / _UNIT
+    ranges = [ranges[c] for c in varied]
+    limits = np.array([[r.limits(values.dtype, room) for r in ranges] for room in _ROOMS])
+    options = dict(unseen=hole.unseen, wanted=_around(mask, _HALO))
+    fill = _fill(np.dstack([scaled[c] for c in varied]), hole.missing, progress, **options)
+    for c, r in enumerate(ranges):
+        fill[..., c] = np.clip(fill[..., c], *r.scaled(limits[1, c]))
+    for picture in _pictures(fill, hole, mask, ranges):
+        joined, whole = _joined(fill[..., picture], [ranges[i] for i in picture])
+        options = dict(wanted=mask, hole=hole, limits=whole.scaled(limits[:, picture]))
+        corrected = _corrected(_trained(), joined, hole.missing, progress=progress, **options)
+        in_range = corrected[mask].astype(np.float64) * whole.span + whole.low
+        filled[:, varied[picture]] = np.clip(in_range, *limits[1, picture].T)
+    with np.errstate(over="ignore"):
+        return filled / _UNIT
+
+# %% ../nbs/library/inpainting.ipynb #d5b6efc0
+def _window(missing: np.ndarray) -> _Block:
+    "The part of a picture that a fill depends on: of even sides, unless it ends with the picture."
+    parts = []
+    for axis in (1, 0):
+        places = np.flatnonzero(missing.any(axis))
+        begin = max(places[0] - _HALO, 0) // 2 * 2
+        parts.append(slice(begin, (places[-1] + _HALO) // 2 * 2 + 2))
+    return tuple(parts)
+
+
+def _filled_channels(
+    values: np.ndarray, mask: np.ndarray, unused: np.ndarray | None, progress: bool
+) -> np.ndarray:
+    "What belongs under the mask, `(n, channels)`, hole by hole."
+    filled = np.zeros((np.count_nonzero(mask), values.shape[-1]))
+    for hole in _holes(mask, unused, values.shape[-1]):
+        window = _window(hole.missing)
+        args = values[window], hole.cut(window), mask[window]
+        filled[:, hole.channels] = _filled(*args, progress)
+    return filled
+
+# %% ../nbs/library/inpainting.ipynb #f1d2abec
+_TOO_FAR = 10  # times the range of all other known values
+
+
+def _check_nodata(nodata: float | None) -> None:
+    "Raise an error unless it is a number."
+    if nodata is None:
+        return
+    if isinstance(nodata, (bool, np.bool_)) or not isinstance(
+        nodata, (int, float, np.integer, np.floating)
+    ):
+        raise TypeError(f"nodata={nodata!r} has type {type(nodata).__name__}, expected a number")
+    if np.isinf(nodata):
+        raise ValueError(f"nodata={nodata!r} must be finite, or NaN")
+
+
+def _equals(values: np.ndarray, nodata: float) -> np.ndarray:
+    "Where an array holds a number, which need not fit its dtype."
+    if np.isnan(nodata):
+        return np.isnan(values)
+    if values.dtype.kind != "f":
+        whole = int(nodata)
+        if whole != nodata:
+            return np.zeros(values.shape, bool)
+        return values == whole
+    with np.errstate(over="ignore"):
+        return values == values.dtype.type(nodata)
+
+
+def _absurd(known: np.ndarray) -> list[float]:
+    "The extremes of a channel's known values that are too far from all others, smaller by `_UNIT`."
+    found, values = [], known.astype(np.float64) * _UNIT
+    while True:
+        for extreme in (values.max(), values.min()):
+            others = values[values != extreme]
+            if not others.size:
+                return found
+            low, high = others.min(), others.max()
+            if max(low - extreme, extreme - high) > _TOO_FAR * (high - low) > 0:
+                found.append(extreme)
+                values = others
+                break
+        else:
+            return found
+
+
+def _like_nodata(values: np.ndarray, mask: np.ndarray, unused: np.ndarray) -> np.ndarray:
+    "Where known pixels `(h, w, channels)` are absurdly far from all others. Warns if some matter."
+    found, numbers = np.zeros_like(unused), []
+    for c in range(values.shape[-1]):
+        channel, known = values[..., c], ~(mask | unused[..., c])
+        if not known.any() or (channel[known].min() >= 0 and channel[known].max() <= 1):
+            continue
+        for number in _absurd(channel[known]):
+            alike = known & (channel.astype(np.float64) * _UNIT == number)
+            found[..., c] |= alike
+            numbers.append(channel[alike][0])
+    if (found & _around(mask, _SEEN)[..., None]).any():
+        n_found = np.count_nonzero(found)
+        which = ", ".join(str(number) for number in sorted(set(numbers)))
+        warnings.warn(
+            f"image has {n_found} known values of {which}, so far from all others that they are "
+            "taken for no data, kept, and not used: pass nodata= to say which number means it",
+            stacklevel=4,
+        )
+    return found
+
+
+def _unused(values: np.ndarray, mask: np.ndarray, nodata: float | None) -> np.ndarray | None:
+    "Which known values are not to be used, `(h, w, channels)`, or none."
+    unused = np.zeros(values.shape, bool)
+    if nodata is not None:
+        unused |= _equals(values, nodata) & ~mask[..., None]
+    if values.dtype != bool and values.dtype.itemsize > 1:
+        unused |= _like_nodata(values, mask, unused)
+    return unused if unused.any() else None
+
+# %% ../nbs/library/inpainting.ipynb #e6c7f0d1
+def _filled_with_opacity(
+    values: np.ndarray, mask: np.ndarray, unused: np.ndarray | None, progress: bool
+) -> np.ndarray:
+    "The same, if the last channel says how much the others count."
+    if unused is not None:
+        unused = unused | unused[..., -1:]
+    opacity = values[..., -1:]
+    filled = _filled_channels(opacity, mask, _part(unused, np.s_[-1:]), progress)
+    seen = _holes(mask, _part(unused, np.s_[-1:]), 1)[0].seen
+    weight = np.where(seen, opacity[..., 0], 0).astype(np.float64).clip(0)
+    most = weight.max() or 1
+    weight = weight / most if weight.any() else np.ones(mask.shape)
+    colours = np.where(mask[..., None], 0, values[..., :-1]).astype(np.float64)
+    weighted = colours * weight[..., None]
+    weighted = _filled_channels(weighted, mask, _part(unused, np.s_[:-1]), progress)
+    with np.errstate(over="ignore"):
+        of_colours = weighted / np.maximum(filled / most, 1e-9) if filled.any() else weighted
+    counted = seen & (weight > 0)
+    for c in range(colours.shape[-1]):
+        among = colours[..., c][counted]
+        limits = _limits(values.dtype, among.min(), among.max(), _ROOMS[1])
+        of_colours[:, c] = of_colours[:, c].clip(*limits)
+    return np.hstack([of_colours, filled])
+
+
+def _part(unused: np.ndarray | None, channels: slice) -> np.ndarray | None:
+    "Some channels of it, if there is any unused value among all."
+    return None if unused is None else unused[..., channels]
 
 # %% ../nbs/library/inpainting.ipynb #68f85cb3
-def _check_kinds(image: np.ndarray, mask: np.ndarray) -> None:
-    "Raise an error unless both hold real numbers."
-    for name, value, expected in (("image", image, "numbers"), ("mask", mask, "bool")):
+def _check_kinds(**arrays: np.ndarray) -> None:
+    "Raise an error unless all hold real numbers."
+    for name, value in arrays.items():
         if isinstance(value, np.ma.MaskedArray):
             raise TypeError(f"{name} is a masked array: pass its .data, and its .mask as mask")
         dtype = np.asarray(value).dtype
         if dtype.kind not in "buif":
+            expected = "bool" if name == "mask" else "numbers"
             raise TypeError(f"{name} has dtype {dtype}, expected {expected}")
 
 
@@ -187,55 +586,82 @@ def _channels_last(image: np.ndarray, channel_axis: int | None) -> np.ndarray:
     return image[..., None] if image.ndim == 2 else np.moveaxis(image, channel_axis, -1)
 
 
-def _check_shapes(image: np.ndarray, mask: np.ndarray, channel_axis: int | None) -> None:
-    "Raise an error unless they are an image and its mask."
-    if mask.ndim != 2 or image.ndim not in (2, 3):
-        raise ValueError(
-            f"image has shape {image.shape} and mask {mask.shape}, "
-            "expected (h, w) or (h, w, channels) and a mask (h, w)"
-        )
+def _check_layout(image: np.ndarray, channel_axis: int | None, alpha: bool) -> None:
+    "Raise an error unless it is an image, with an opacity if that is said."
+    if image.ndim not in (2, 3):
+        raise ValueError(f"image has shape {image.shape}, expected (h, w) or (h, w, channels)")
     if image.ndim == 3 and channel_axis not in range(-3, 3):
         raise ValueError(
             f"channel_axis={channel_axis} must say which of the 3 axes of image holds the channels"
         )
-    shape = _channels_last(image, channel_axis).shape[:2]
-    if shape != mask.shape:
-        raise ValueError(
-            f"image has shape {image.shape} with channel_axis={channel_axis}, "
-            f"so {shape} pixels, but mask has {mask.shape}"
-        )
     if not image.size:
         raise ValueError(f"image has shape {image.shape}: there is no pixel in it")
+    n_channels = _channels_last(image, channel_axis).shape[-1]
+    if alpha and n_channels < 2:
+        raise ValueError(
+            f"alpha=True takes the last channel for an opacity, but image has {n_channels}"
+        )
 
-# %% ../nbs/library/inpainting.ipynb #00b6ca67
-def _read_mask(mask: np.ndarray) -> np.ndarray:
-    "The mask as bool. Raises `ValueError` if it is not clear what it says, or nothing is known."
-    if mask.dtype == bool:
-        mask = mask.view(np.uint8)  # a bool made by another program may be 255 inside
-    else:
-        if not np.isfinite(mask).all():
-            raise ValueError("mask has NaN or infinite values, expected bool")
-        found = np.unique(mask[mask != 0])
-        if len(found) > 1:
-            raise ValueError(
-                f"mask has values such as {found[:3].tolist()}, "
-                f"expected bool, or 0 and one other number: pass mask > {found.max() / 2:g}"
-            )
-    mask = mask != 0
-    if mask.all():
-        raise ValueError("mask is True everywhere: there is no known pixel to start from")
-    return mask
+
+def _check_shapes(image: np.ndarray, mask: np.ndarray, channel_axis: int | None) -> None:
+    "Raise an error unless they are an image and its mask, `(h, w)` or `(h, w, channels)`."
+    if mask.ndim not in (2, 3):
+        raise ValueError(
+            f"image has shape {image.shape} and mask {mask.shape}, "
+            "expected (h, w) or (h, w, channels) and a mask (h, w)"
+        )
+    shape = _channels_last(image, channel_axis).shape[:2]
+    if shape != mask.shape[:2]:
+        turned = shape == mask.shape[1::-1]
+        hint = ": one of the two may have been turned, as EXIF orientation does" if turned else ""
+        raise ValueError(
+            f"image has shape {image.shape} with channel_axis={channel_axis}, "
+            f"so {shape} pixels, but mask has {mask.shape}{hint}"
+        )
 
 # %% ../nbs/library/inpainting.ipynb #f78cc3f1
+def _mask_from(values: np.ndarray, nodata: float | None) -> np.ndarray:
+    "Which pixels of `(h, w, channels)` have a NaN, or `nodata`, in any channel."
+    if nodata is None and values.dtype.kind != "f":
+        raise ValueError(
+            f"mask=None needs a float image with NaN, or nodata=: image has dtype {values.dtype}"
+        )
+    missing = np.isnan(values)
+    if nodata is not None:
+        missing |= _equals(values, nodata)
+    mask = missing.any(-1)
+    if not mask.any():
+        what = "NaN" if nodata is None else f"{nodata!r}"
+        raise ValueError(f"mask=None and nothing is missing: no pixel of image is {what}")
+    if mask.all():
+        raise ValueError("every pixel of image is missing: there is no known one to start from")
+    return mask
+
+
 def _check_picture(
-    image: np.ndarray, mask: np.ndarray, channel_axis: int | None
+    image: np.ndarray,
+    mask: np.ndarray | None,
+    channel_axis: int | None,
+    alpha: bool,
+    nodata: float | None,
 ) -> tuple[np.ndarray, np.ndarray]:
     "The image as `(h, w, channels)`, and the mask as bool."
-    _check_kinds(image, mask)
-    image, mask = np.asarray(image), np.asarray(mask)
-    _check_shapes(image, mask, channel_axis)
-    values, mask = _channels_last(image, channel_axis), _read_mask(mask)
-    n_bad = np.count_nonzero(~np.isfinite(values[~mask]).all(-1))
+    _check_nodata(nodata)
+    _check_kinds(image=image, **({} if mask is None else {"mask": mask}))
+    image = np.asarray(image)
+    _check_layout(image, channel_axis, alpha)
+    values = _channels_last(image, channel_axis)
+    if mask is None:
+        mask = _mask_from(values, nodata)
+    else:
+        mask = np.asarray(mask)
+        _check_shapes(image, mask, channel_axis)
+        mask, _ = read_mask(mask)
+    known = values[~mask]
+    bad = ~np.isfinite(known)
+    if nodata is not None:
+        bad &= ~_equals(known, nodata)
+    n_bad = np.count_nonzero(bad.any(-1))
     if n_bad:
         raise ValueError(
             f"image has {n_bad} known pixels that are NaN or infinite: mark them in mask"
@@ -245,25 +671,37 @@ def _check_picture(
 # %% ../nbs/library/inpainting.ipynb #662fa9af
 def inpaint(
     image: np.ndarray,
-    mask: np.ndarray,
+    mask: np.ndarray | None = None,
     *,
     channel_axis: int | None = -1,
+    alpha: bool = False,
+    nodata: float | None = None,
     progress: bool = False,
 ) -> np.ndarray:
     """Fill in what is missing of a picture.
 
     The missing pixels get the surface that bends least, corrected by a small network that comes
-    with the package. The same input gives the same picture.
+    with the package. Channels that show the same things, such as red, green and blue, are
+    corrected together, and any other channel by itself, each in its own range. Known pixels more
+    than five rows or columns from every missing one have no influence. The same input gives the
+    same picture.
 
     Parameters
     ----------
     image : numpy.ndarray
         `(h, w)` or `(h, w, channels)`, bool, integers or floats. What it holds at the missing
-        pixels does not matter; NaN is allowed there and nowhere else.
-    mask : numpy.ndarray
-        `(h, w)`, `True` where a pixel is missing. An array of 0 and one other number will do.
+        pixels does not matter; NaN is allowed there, where `nodata` is NaN, and nowhere else.
+    mask : numpy.ndarray, optional
+        `(h, w)`, `True` where a pixel is missing; or a drawing of numbers, `(h, w)` or
+        `(h, w, channels)`, which `cadl_flax.masks.read_mask` reads. If left out, pixels with NaN
+        or `nodata` in any channel are missing.
     channel_axis : int or None, default -1
         Which axis of a three-dimensional `image` holds the channels. Ignored for `(h, w)`.
+    alpha : bool, default False
+        Whether the last channel is an opacity: the colours of a transparent pixel then count as
+        little as it is opaque.
+    nodata : float, optional
+        A number that means no data: known pixels that hold it are kept, and not used.
     progress : bool, default False
         Show bars.
 
@@ -271,41 +709,81 @@ def inpaint(
     -------
     numpy.ndarray
         A new array with the shape and dtype of `image`. Its known pixels are those of `image`,
-        bit for bit.
+        bit for bit. Filled values leave the range of the known ones next to them by 5 % at most.
+
+    Warns
+    -----
+    UserWarning
+        The smallest or the largest of the known values of a channel is further from all others
+        than ten times their range, and near a missing pixel: it is taken for no data. Pictures
+        of 8 bits, bool, and channels from 0 to 1 are never looked at.
 
     Raises
     ------
     TypeError
-        `image` or `mask` is a masked array, or does not hold real numbers.
+        `image` or `mask` is a masked array, or does not hold real numbers, or `nodata` is none.
     ValueError
-        The shapes do not fit, no pixel is known, a known pixel is NaN or infinite, or `mask` has
-        more than two values.
-    RuntimeError
-        The process was forked after JAX had started.
-
+        The shapes do not fit, no pixel is known, a known pixel is NaN or infinite, `mask` can be
+        meant in two ways, `mask` is left out and nothing is missing, `nodata` is infinite, or
+        `alpha=True` finds a single channel.
     Examples
     --------
     >>> from cadl_flax import inpaint
     >>> from cadl_flax.pictures import read_image
     >>> photo, mask = read_image("photo.png"), read_image("mask.png")
-    >>> restored = inpaint(photo, mask > 127)
+    >>> restored = inpaint(photo, mask)
     """
-    check_process()
-    values, mask = _check_picture(image, mask, channel_axis)
+    values, mask = _check_picture(image, mask, channel_axis, alpha, nodata)
     out = np.array(image)
     if not mask.any():
         return out
-    known = values[~mask].astype(np.float64)
-    low, high = known.min(), known.max()
-    span = (high - low) or 1.0
-    limits = _limits(out.dtype, low, high)
-    scaled = np.zeros(values.shape, np.float32)
-    scaled[~mask] = (known - low) / span
-    fill = _fill(scaled, mask, progress)
-    fill = np.clip(fill, *((limit - low) / span for limit in limits)).astype(np.float32)
-    corrected = _corrected(_trained(), fill, mask, progress=progress)
-    filled = np.clip(corrected[mask].astype(np.float64) * span + low, *limits)
+    unused = _unused(values, mask, nodata)
+    fill = _filled_with_opacity if alpha else _filled_channels
+    filled = fill(values, mask, unused, progress)
     if out.dtype.kind != "f":
         filled = np.rint(filled)
     _channels_last(out, channel_axis)[mask] = filled.astype(out.dtype)
     return out
+
+# %% ../nbs/library/inpainting.ipynb #bb9821dd
+def numpy_correction(
+    weights: dict[str, np.ndarray],  # by name, as in the file
+    seen: np.ndarray,  # as for `correction`
+    inside: np.ndarray,
+    detail: np.ndarray,
+    contrast: np.ndarray,
+) -> np.ndarray:  # as from `correction`, to rounding
+    "What `correction` returns, without JAX."
+    edge = fold(inside[..., None]).max(-1, keepdims=True)
+    guide, known = seen[..., :1], seen[..., 1:]
+    x = fold(np.concatenate([guide, known - 0.5, guide * known], -1))
+    x = _convolve(x * edge, weights, "first")
+    n_hidden = sum(name.startswith("model.hidden.") and name.endswith("kernel") for name in weights)
+    for i in range(n_hidden):
+        x = x + _convolve(np.maximum(x, 0) * edge, weights, f"hidden.{i}")
+    kernels = unfold(_convolve(np.maximum(x, 0), weights, "last"))
+    return np.stack(
+        [_apply(kernels, detail[..., c], contrast) for c in range(detail.shape[-1])], -1
+    )
+
+
+def _convolve(x: np.ndarray, weights: dict[str, np.ndarray], layer: str) -> np.ndarray:
+    "A convolution with zeros around: `(n, h, w, features)` to the same with other features."
+    kernel, bias = weights[f"model.{layer}.kernel"], weights[f"model.{layer}.bias"]
+    h, w = x.shape[1:3]
+    radius = len(kernel) // 2
+    padded = np.pad(x, [(0, 0), (radius, radius), (radius, radius), (0, 0)])
+    out = np.broadcast_to(bias, (*x.shape[:3], len(bias))).copy()
+    for i, j in product(range(len(kernel)), repeat=2):
+        out += padded[:, i : i + h, j : j + w] @ kernel[i, j]
+    return out
+
+
+def _apply(kernels: np.ndarray, detail: np.ndarray, contrast: np.ndarray) -> np.ndarray:
+    "What is to be added to one channel, as `apply_kernels` says."
+    h, w = detail.shape[1:]
+    padded = np.pad(detail, [(0, 0), (2, 2), (2, 2)])
+    added = kernels[..., 25] * contrast
+    for number, (i, j) in enumerate(product(range(5), repeat=2)):
+        added += kernels[..., number] * padded[:, i : i + h, j : j + w]
+    return added

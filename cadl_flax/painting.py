@@ -17,11 +17,12 @@ import jax
 import numpy as np
 from flax import nnx
 from jax import Array
+from skimage.util import img_as_float32
 from tqdm import tqdm
 
 from .checks import check_counts, check_key, check_positive, check_process
 from .devices import agree, all_devices, replicate
-from .files import save_png
+from .formats import FORMATS, save_image
 from .films import Film
 from .grids import mlp_behind as mlp_behind  # its older home, for one release
 from .networks import count_parameters
@@ -142,22 +143,23 @@ class Painting:
         return picture[..., 0] if self.image.ndim == 2 else picture
 
     def film(self) -> Film:
-        "The training as a film, of at most sixty frames."
+        "The training as a film, of at most sixty frames that add about the same number of decibels."
         frames = self.frames
         if self.progress < 1 or not frames:
             frames = [*frames, small_frame(self.run.model, self.image)]
-        shown = np.unique(np.linspace(0, len(frames) - 1, 60).round().astype(int))
+        shown = _evenly([_decibels(frame, self.image) for frame in frames])
         alt = "The painting forms, from before its first step to the picture."
         width = max(256, frames[-1].shape[1])
         return Film([frames[i] for i in shown], alt, width=width, seconds=4)
 
     def save(self, path: str | os.PathLike[str]) -> tuple[Path, Path]:
-        """Save the picture as an 8-bit PNG and the film as a GIF, each written atomically.
+        """Save the picture with 8 bits and the film as a GIF, each written atomically.
 
         Parameters
         ----------
         path : str or os.PathLike
-            The picture's file, such as `painting.png`. The film goes beside it, as `.gif`.
+            The picture's file, such as `painting.png`; a JPEG, WebP or TIFF by its ending. The
+            film goes beside it, as `.gif`.
 
         Returns
         -------
@@ -165,16 +167,17 @@ class Painting:
             Both paths.
         """
         path = Path(path)
-        if path.suffix.lower() != ".png":
+        if path.suffix.lower() not in FORMATS:
             raise ValueError(
-                f"path={str(path)!r} must end in .png: the film is put beside it as .gif"
+                f"path={str(path)!r} must end in {', '.join(FORMATS)}: "
+                "the film is put beside it as .gif"
             )
         if n_channels(self.image) not in (1, 3, 4):
             raise ValueError(
                 f"the picture has {n_channels(self.image)} channels, "
-                "and a PNG holds 1, 3 or 4: take them from render()"
+                "and a picture holds 1, 3 or 4: take them from render()"
             )
-        save_png(to_dtype(self.render(), np.uint8), path)
+        save_image(to_dtype(self.render(), np.uint8), path)
         self.film().save(path.with_suffix(".gif"))
         return path, path.with_suffix(".gif")
 
@@ -211,6 +214,38 @@ def small_frame(
 ) -> np.ndarray:  # `(h, w, channels)` uint8
     "A frame of the film."
     return to_dtype(render(model, *small_size(*image.shape[:2])), np.uint8)
+
+# %% ../nbs/library/painting.ipynb #65f30a2d
+def _decibels(frame: np.ndarray, image: np.ndarray) -> float:
+    "How near a frame is to the picture, at the places that the frame has."
+    h, w = frame.shape[:2]
+    rows = (np.arange(h) + 0.5) * image.shape[0] / h
+    columns = (np.arange(w) + 0.5) * image.shape[1] / w
+    truth = img_as_float32(image[np.ix_(rows.astype(int), columns.astype(int))])
+    error = np.mean((img_as_float32(frame) - truth.reshape(frame.shape)) ** 2)
+    return float(-10 * np.log10(error + _ROUNDING))
+
+
+_ROUNDING = 1 / 12 / 255**2  # the squared error of 8 bits: a copy has finite decibels
+
+
+def _evenly(levels: Sequence[float]) -> list[int]:
+    """Which of the `levels` to show, so that one differs from the next by about as much.
+
+    Where they rise, no step is longer than the longest between neighbours, and any two in a row
+    are longer than half of that: so the longest is at most four times the mean.
+    """
+    steps = np.abs(np.diff(levels))
+    if not steps.any():
+        return [0, len(levels) - 1][: len(levels)]
+    # at most sixty: two steps in a row are longer than a 29th of the way
+    step = max(steps.max() / 2, steps.sum() / 29)
+    shown = [0]
+    for i in range(1, len(levels)):
+        is_last = i == len(levels) - 1
+        if is_last or abs(levels[i + 1] - levels[shown[-1]]) > step:
+            shown.append(i)
+    return shown
 
 # %% ../nbs/library/painting.ipynb #ba6351de
 def _early_steps(n_frames: int, n_batches: int) -> list[int]:

@@ -5,6 +5,7 @@
 # %% ../nbs/00_pictures.ipynb #cd325cd9
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import lazy_loader
@@ -48,9 +49,21 @@ def shrink(
     if scale >= 1:
         return image
     shape = max(1, round(h * scale)), max(1, round(w * scale))
-    floats = skimage.util.img_as_float32(image)
+    floats = _means(image, math.ceil(1 / scale / 16) - 1)
     small = skimage.transform.resize(floats, shape, anti_aliasing=True)
     return to_dtype(small, image.dtype)
+
+
+def _means(image: np.ndarray, side: int) -> np.ndarray:
+    "Means over squares, as floats; the last ones are filled up with copies."
+    if side < 2:
+        return skimage.util.img_as_float32(image)
+    margins = [(0, -n % side if i < 2 else 0) for i, n in enumerate(image.shape)]
+    filled = np.pad(image, margins, mode="edge")
+    rows, columns = (n // side for n in filled.shape[:2])
+    means = filled.reshape(rows, side, columns, side, -1).mean((1, 3), np.float32)
+    white = np.iinfo(image.dtype).max if image.dtype.kind == "u" else 1
+    return means.reshape(rows, columns, *image.shape[2:]) / white
 
 # %% ../nbs/00_pictures.ipynb #f393654d
 def to_dtype(

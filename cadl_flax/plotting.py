@@ -5,14 +5,21 @@
 # %% ../nbs/library/plotting.ipynb #0d71f11b
 from __future__ import annotations
 
-from collections.abc import Sequence
+import base64
+import io
+import itertools
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
+from xml.etree import ElementTree
 
 import lazy_loader
 import numpy as np
 
 # %% auto #0
-__all__ = ['COLORS', 'use_style', 'show_images', 'to_rgb', 'draw_network', 'describe_network']
+__all__ = ['COLORS', 'use_style', 'print_svg', 'print_small', 'use_small_figures', 'show_images', 'to_rgb', 'draw_network',
+           'describe_network']
 
 # %% ../nbs/library/plotting.ipynb #10be1e12
 matplotlib, skimage = map(lazy_loader.load, ("matplotlib", "skimage"))  # slow to import
@@ -52,7 +59,180 @@ def use_style() -> dict[str, str]:  # colours by what they are for: data, truth,
         return COLORS
     # without the name of its version, matplotlib draws the same file from every version
     set_matplotlib_formats("png", metadata={"Software": None})
+    _print_with("image/svg+xml", print_svg)
     return COLORS
+
+
+def _print_with(kind: str, printer: Callable) -> None:
+    "Let this notebook, if there is one, store its figures also as `printer` writes them."
+    ipython = sys.modules.get("IPython")  # no notebook runs without it
+    shell = ipython and ipython.get_ipython()
+    if shell:
+        formatter = shell.display_formatter.formatters[kind]
+        formatter.for_type(matplotlib.figure.Figure, printer)
+
+# %% ../nbs/library/plotting.ipynb #ed174378
+_LARGEST = 80_000  # characters of an SVG without its pictures
+_SVG = "{http://www.w3.org/2000/svg}"
+_HREF = "{http://www.w3.org/1999/xlink}href"
+_AS_WORDS = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "figure",  # the same names in every run
+    "font.sans-serif": ["DejaVu Sans", "Verdana"],
+    "image.composite_image": False,
+}
+
+
+def print_svg(
+    figure: Any,  # of matplotlib
+) -> str | None:  # an SVG file; none of a figure that is empty, or that would be a large one
+    "A figure as lines, words, and pictures with the pixels that they have."
+    if not figure.axes:
+        return None
+    drawn = _written(figure)
+    if len(re.sub(r"base64,[^ ]*", "", drawn)) > _LARGEST:
+        crowds = [artist for ax in figure.axes for artist in (*ax.lines, *ax.collections)]
+        for artist in crowds:
+            artist.set_rasterized(True)
+        drawn = _written(figure)
+        for artist in crowds:
+            artist.set_rasterized(False)
+    return drawn if len(drawn) <= 2 * _LARGEST else None
+
+
+def _written(figure: Any) -> str:
+    "A figure as SVG, with what a screen shows."
+    pictures = figure.findobj(matplotlib.image.AxesImage)
+    nearest = [picture for picture in pictures if picture.get_interpolation() == "nearest"]
+    nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    for picture in nearest:
+        picture.set_interpolation("none")  # left to the screen
+    with matplotlib.rc_context(_AS_WORDS):
+        options = dict(dpi=2 * figure.dpi, bbox_inches="tight", metadata=nothing)
+        content = _saved(figure, format="svg", **options)
+    for picture in nearest:
+        picture.set_interpolation("nearest")
+    return _shortened(ElementTree.fromstring(content), figure.dpi / 72)
+
+
+def _saved(figure: Any, **options: Any) -> bytes:
+    "What `savefig` writes of a figure, whose layout stays what it was."
+    engine, file = figure.get_layout_engine(), io.BytesIO()
+    figure.savefig(file, **options)
+    if engine is None:  # matplotlib leaves its default in the place of none
+        figure.set_layout_engine("none")
+    return file.getvalue()
+
+
+def _shortened(whole: ElementTree.Element, scale: float) -> str:
+    "The text of an SVG, `scale` pixels for each of its points, without what no screen shows."
+    width, height = (float(n) * scale for n in whole.get("viewBox").split()[2:])
+    whole.attrib.update(width=f"{width:.0f}", height=f"{height:.0f}")
+    pictures = list(whole.iter(f"{_SVG}image"))
+    embedded = [_embedded(picture, scale) for picture in pictures]
+    for part in whole.iter():
+        _shorten(part)
+    number = itertools.count()
+    for part in list(whole.iter()):
+        _merge_marks(part, number)
+    for picture, content in zip(pictures, embedded):
+        picture.set("href", content)
+    ElementTree.register_namespace("", _SVG[1:-1])
+    return ElementTree.tostring(whole, encoding="unicode")
+
+# %% ../nbs/library/plotting.ipynb #acf27ff3
+def _shorten(part: ElementTree.Element) -> None:
+    "Leave out blanks, and decimals after the second: a hundredth of a point is no pixel."
+    part.tail = None
+    if not (part.text or "").strip():
+        part.text = None
+    if _HREF in part.attrib:
+        part.set("href", part.attrib.pop(_HREF))
+    if part.get("transform", "").startswith("rotate(-0 "):
+        del part.attrib["transform"]
+    for name, value in part.attrib.items():
+        short = re.sub(r"\d+\.\d+", lambda m: f"{float(m[0]):.2f}".rstrip("0").rstrip("."), value)
+        part.set(name, " ".join(short.split()))
+
+
+def _merge_marks(group: ElementTree.Element, number: Iterator[int]) -> None:
+    "Put a path in place of equal marks in a row: the mark stands at each of its corners."
+
+    def kind(part):
+        return part.tag == f"{_SVG}use" and (part.get("href"), part.get("style"))
+
+    for same, found in itertools.groupby(list(group), kind):
+        marks = list(found)
+        if not same or len(marks) < 3:
+            continue
+        place = list(group).index(marks[0])
+        corners = " ".join(f"{mark.get('x')} {mark.get('y')}" for mark in marks)
+        name = f"marks-{next(number)}"
+        marker = ElementTree.Element(
+            f"{_SVG}marker", id=name, overflow="visible", markerUnits="userSpaceOnUse"
+        )
+        ElementTree.SubElement(marker, f"{_SVG}use", href=same[0], style=same[1])
+        path = ElementTree.Element(
+            f"{_SVG}path", d=f"M {corners}", style=f"fill: none; marker: url(#{name})"
+        )
+        for mark in marks:
+            group.remove(mark)
+        group.insert(place, marker)
+        group.insert(place + 1, path)
+
+# %% ../nbs/library/plotting.ipynb #ed3a92d3
+def _embedded(picture: ElementTree.Element, scale: float) -> str:
+    "The address of the pixels of a picture, four at most for each that the figure has of it."
+    from PIL import Image
+
+    content = base64.b64decode(picture.attrib.pop(_HREF).partition(",")[2])
+    pixels = Image.open(io.BytesIO(content))
+    place = picture.get("transform")
+    if place.startswith("matrix"):  # and not drawn by matplotlib
+        a, _, _, d, x, y = map(float, place[7:-1].split())
+        if d < 0:  # its first row is the lowest
+            pixels = pixels.transpose(Image.Transpose.FLIP_TOP_BOTTOM)
+        del picture.attrib["transform"]
+        width, height = a * pixels.width, abs(d) * pixels.height
+        pixels = _screened(pixels, picture, round(2 * scale * width), round(2 * scale * height))
+        box = dict(x=x, y=y - height * (d < 0), width=width, height=height)
+        picture.attrib.update((name, f"{value:f}") for name, value in box.items())
+        picture.set("preserveAspectRatio", "none")
+    if pixels.mode == "RGBA" and pixels.getextrema()[3] == (255, 255):
+        pixels = pixels.convert("RGB")
+    file = io.BytesIO()
+    is_small = pixels.width * pixels.height <= 128**2
+    pixels.save(file, "WEBP", lossless=is_small, quality=100 if is_small else 90)
+    return f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+def _screened(pixels: Any, picture: ElementTree.Element, width: int, height: int) -> Any:
+    "The pixels of a picture, no more than the `width` and `height` of a fine screen."
+    if pixels.width > width / 2:
+        del picture.attrib["style"]  # its pixels are too small to have corners
+    return pixels.resize((width, height)) if pixels.width > width else pixels
+
+# %% ../nbs/library/plotting.ipynb #115156c2
+def print_small(
+    figure: Any,  # of matplotlib
+) -> bytes:  # a PNG file
+    "A figure in 256 colours, or in 64 levels of each where that is not enough."
+    from PIL import Image
+
+    content = _saved(figure, format="png", dpi=figure.dpi, facecolor=figure.get_facecolor())
+    whole = Image.open(io.BytesIO(content)).convert("RGB")
+    small = whole.quantize(256, dither=Image.Dither.NONE)
+    difference = np.subtract(whole, small.convert("RGB"), dtype=float)
+    if np.sqrt(np.mean(difference**2)) > 1.5:  # of 255
+        small = Image.fromarray(np.asarray(whole) // 4 * 4 + np.uint8(2))
+    file = io.BytesIO()
+    small.save(file, "png", optimize=True)
+    return file.getvalue()
+
+
+def use_small_figures() -> None:
+    "Let this notebook store its figures as `print_small` writes them."
+    _print_with("image/png", print_small)
 
 # %% ../nbs/library/plotting.ipynb #e1d6d3bb
 def show_images(

@@ -57,14 +57,14 @@ def _mlp(h: int, w: int) -> Callable[..., Any]:
     return MLP
 
 
-PRESETS = {
+PRESETS = {  # networks by the names that `paint` takes
     "half-grid": Preset(partial(_grid, cells_per_pixel=0.5), 5e-3, "all-round"),
     "grid": Preset(partial(_grid, cells_per_pixel=1.0), 5e-3, "sharpest"),
     "siren": Preset(_siren, 1e-3, "sines"),
     "fourier": Preset(_fourier, 5e-3, "waves"),
     "mlp": Preset(_mlp, 5e-3, "a blur"),
 }
-DEFAULT_PRESET = "half-grid"
+DEFAULT_PRESET = "half-grid"  # the name of what it takes by default
 
 # %% ../nbs/library/presets.ipynb #8a316261
 def make_network(

@@ -26,7 +26,7 @@ from cadl_flax.checks import (
     check_window,
 )
 from .devices import evaluator, read_rows
-from .files import write_atomically
+from .files import MAKER, write_atomically
 from .pictures import check_colours, positions, to_dtype
 from .shuffling import permute
 
@@ -195,6 +195,7 @@ def _write_tiles(
     shape: tuple[int, ...],
     tile: int,
     dtype: type,
+    profile: bytes | None,
     file: BinaryIO,
 ) -> None:
     "Write a picture, `(h, w)` or `(h, w, channels)`, row of tiles by row of tiles."
@@ -216,6 +217,8 @@ def _write_tiles(
             extrasamples=["unassalpha"] if channels == [4] else None,
             compression="zlib",
             predictor=True,
+            software=MAKER,
+            iccprofile=profile,
         )
 
 # %% ../nbs/library/scaling.ipynb #90ce098f
@@ -228,6 +231,7 @@ def save_tiff(
     window: Sequence[float] | None = None,  # `(top, left, bottom, right)` as in `coordinates`
     tile: int = 128,  # rows and columns of a tile, pixels, a multiple of 16
     dtype: type = np.uint8,  # or `np.uint16`
+    profile: bytes | None = None,  # the ICC profile of the colours
 ) -> None:
     """Paint a picture of any size into a tiled TIFF, in the memory of a few tiles.
 
@@ -244,4 +248,4 @@ def save_tiff(
     if n_channels not in (1, 3, 4):
         raise ValueError(f"model returns {n_channels} channels, and a TIFF here holds 1, 3 or 4")
     shape = (h, w) if n_channels == 1 else (h, w, n_channels)  # a gray TIFF has no third axis
-    write_atomically(path, partial(_write_tiles, paint_tile, shape, tile, dtype))
+    write_atomically(path, partial(_write_tiles, paint_tile, shape, tile, dtype, profile))

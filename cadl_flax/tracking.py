@@ -5,10 +5,13 @@
 # %% ../nbs/library/tracking.ipynb #212cb53e
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import re
+import stat
+import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 from importlib import import_module
@@ -73,6 +76,10 @@ def named_leaves(
     return named
 
 # %% ../nbs/library/tracking.ipynb #44dca478
+_TOO_MANY = 2**31  # epochs, seconds or decibels
+_LIMITS = ("n_epochs", "seconds", "target_psnr")  # of a plan
+
+
 def _contents(thing: nnx.Module | Run | Painting) -> tuple[dict[str, Any], dict[str, Any]]:
     "What is kept of `thing`: arrays by name, and words by name."
     if isinstance(thing, Painting):
@@ -95,6 +102,7 @@ def _run_contents(run: Run) -> tuple[dict[str, Any], dict[str, Any]]:
         "batch_size": run.batch_size,
         "n_batches": run.n_batches,
         "loss": getattr(run.loss, "__name__", "?"),
+        "generator": jax.random.key_impl(run.key),
     }
     return arrays, words
 
@@ -122,6 +130,9 @@ def _plan_words(plan: Plan | None) -> dict[str, Any] | None:
     words = asdict(plan)
     if plan.n_epochs == float("inf"):
         words["n_epochs"] = None  # JSON has no infinity
+    for name in _LIMITS:
+        if words[name] is not None:
+            words[name] = min(words[name], _TOO_MANY - 1)  # no training gets there
     return words
 
 # %% ../nbs/library/tracking.ipynb #b27fb92f
@@ -200,7 +211,7 @@ def _to_json(settings: dict[str, Any] | None) -> dict[str, Any]:
 
 # %% ../nbs/library/tracking.ipynb #3ace1705
 class DamagedFileError(ValueError):
-    "Half a file, or one whose numbers or words have changed."
+    "Half a file, one whose numbers or words have changed, or a name that leads to no file."
 
 
 @dataclass(frozen=True)
@@ -222,7 +233,20 @@ def _checked_word(path, words: dict, name: str, kinds: type | tuple, check: Call
         # a bool is an int in Python, and no word is one
         if isinstance(value, kinds) and not isinstance(value, bool) and check(value):
             return value
-    raise ValueError(f"{path} says {name}={json.dumps(words.get(name)):.60}, which cannot be")
+    raise ValueError(f"{path} says {name}={_shown(words.get(name))}, which cannot be")
+
+
+def _shown(value: Any) -> str:
+    "The beginning of a word in JSON, where control characters are escaped."
+    try:
+        return f"{json.dumps(value):.60}"
+    except RecursionError:
+        return "brackets in brackets"
+
+
+def _escaped(text: object) -> str:
+    "The beginning of a text, with control characters escaped."
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in f"{text!s:.300}")
 
 
 def _is_anything(value: Any) -> bool:
@@ -230,13 +254,22 @@ def _is_anything(value: Any) -> bool:
 
 
 def _is_positive(value: Any) -> bool:
-    "Whether it is a number above zero; an integer that no float can hold is none."
+    "Whether it is a number above zero, and neither too small to divide by nor too large to reach."
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return is_number and (0 < value < 1e300 or value == float("inf"))
+    return is_number and 1e-300 < value < _TOO_MANY
+
+
+def _is_count(value: Any) -> bool:
+    "Whether it is a positive whole number, such as 3 or 3.0."
+    return _is_positive(value) and value % 1 == 0
 
 # %% ../nbs/library/tracking.ipynb #f21dc93b
+_NO_FILES = {stat.S_IFDIR: "folder", stat.S_IFIFO: "pipe", stat.S_IFSOCK: "socket"}
+
+
 def _open(path: str | os.PathLike[str]) -> _File:
     "Read a file whole, and compare its digest."
+    _check_is_file(path)
     open(path, "rb").close()  # OSError, if it cannot be read
     try:
         with safetensors.safe_open(path, "numpy") as file:
@@ -245,7 +278,7 @@ def _open(path: str | os.PathLike[str]) -> _File:
         digest = _digest(words, arrays)
     except safetensors.SafetensorError as error:
         raise DamagedFileError(
-            f"{path} is not a safetensors file, or is damaged: {error}"
+            f"{path} is not a safetensors file, or is damaged: {_escaped(error)}"
         ) from None
     except RecursionError:
         raise DamagedFileError(f"{path} is damaged: its words are nested too deep") from None
@@ -254,6 +287,20 @@ def _open(path: str | os.PathLike[str]) -> _File:
     if words["format"] == 1:
         arrays = {_renamed(name): array for name, array in arrays.items()}
     return _File(path, words, arrays)
+
+
+def _check_is_file(path) -> None:
+    "Raise an error if a pipe, a device or a directory has the name, or a link leads nowhere."
+    try:
+        mode = os.stat(path).st_mode
+    except OSError as error:
+        leads_nowhere = error.errno in (errno.ENOENT, errno.ELOOP) and os.path.islink(path)
+        if not leads_nowhere:
+            raise
+        raise DamagedFileError(f"{path} is no file: a link to nothing ({error.strerror})") from None
+    if not stat.S_ISREG(mode):
+        kind = _NO_FILES.get(stat.S_IFMT(mode), "device")
+        raise DamagedFileError(f"{path} is no file: a {kind}")
 
 
 def _renamed(name: str) -> str:
@@ -265,7 +312,8 @@ def _read_array(path, file, name: str) -> np.ndarray:
     dtype = file.get_slice(name).get_dtype()
     if dtype not in _DTYPES.values():
         raise ValueError(
-            f"{path} has {name:.60} of dtype {dtype}, expected one of {', '.join(_DTYPES.values())}"
+            f"{path} has {_escaped(name):.60} of dtype {_escaped(dtype)}, "
+            f"expected one of {', '.join(_DTYPES.values())}"
         )
     return file.get_tensor(name)
 
@@ -280,7 +328,7 @@ def _parse_words(path, metadata: dict[str, str]) -> dict[str, Any]:
         raise ValueError(
             f"{path} was not written by cadl_flax.tracking.save: its metadata names no format"
         )
-    newest = _checked_word(path, words, "format", int, _is_positive)
+    newest = _checked_word(path, words, "format", int, _is_count)
     if newest > _FORMAT:
         raise ValueError(
             f"{path} has format {newest}, and this version reads up to {_FORMAT}: "
@@ -294,7 +342,9 @@ def _parse_json(path, text: str) -> Any:
     try:
         return json.loads(text)
     except ValueError as error:
-        raise DamagedFileError(f"{path} is damaged: {text!r:.60} is not JSON: {error}") from None
+        raise DamagedFileError(
+            f"{path} is damaged: {text!r:.60} is not JSON: {_escaped(error)}"
+        ) from None
 
 # %% ../nbs/library/tracking.ipynb #958174e8
 def _words_1(path, metadata: dict[str, str]) -> dict[str, Any]:
@@ -358,9 +408,15 @@ def load(
     Raises
     ------
     ValueError
-        The file is damaged, of a newer format, or of another structure than `start`.
+        The file is damaged, of a newer format, of another structure than `start`, or says what
+        cannot be, such as half an epoch.
     OSError
         The file cannot be read, or the folder holds no checkpoint.
+
+    Warns
+    -----
+    UserWarning
+        The file is of format 1, whose words no digest covers.
     """
     return _load(path, start)[0]
 
@@ -383,11 +439,22 @@ def _load(path, start) -> tuple[Any, _File]:
     if start is None:
         start = _untrained_painting(file)
     _check_contents(file, start)
+    thing = _like(file, start)
+    if file.words["format"] == 1:
+        warnings.warn(
+            f"{file.path} has format 1, where a changed word goes unnoticed: "
+            "save what it holds again, for a digest of all of it",
+            stacklevel=3,
+        )
+    return thing, file
+
+
+def _like(file: _File, start: nnx.Module | Run | Painting) -> nnx.Module | Run | Painting:
     if isinstance(start, Painting):
-        return _painting_like(file, start), file
+        return _painting_like(file, start)
     if isinstance(start, Run):
-        return _run_like(file, start), file
-    return _filled(file, start, "model"), file
+        return _run_like(file, start)
+    return _filled(file, start, "model")
 
 # %% ../nbs/library/tracking.ipynb #6ae96e2c
 def checkpoint_files(
@@ -396,7 +463,7 @@ def checkpoint_files(
     "The files of `keep` in `folder`, newest first."
     numbers = {}
     for path in Path(folder).iterdir():
-        match = re.fullmatch(r"epoch-(\d{8,12})\.safetensors", path.name)
+        match = re.fullmatch(r"epoch-([0-9]{8,12})\.safetensors", path.name)
         if match:
             numbers[path] = int(match[1])
     return sorted(numbers, key=numbers.__getitem__, reverse=True)
@@ -408,11 +475,25 @@ def _open_newest(folder) -> _File:
     for path in checkpoint_files(folder):
         try:
             return _open(path)
-        except DamagedFileError as error:
+        except (DamagedFileError, FileNotFoundError) as error:
             errors.append(str(error))
     if not errors:
         raise FileNotFoundError(f"{folder} holds no checkpoint")
     raise DamagedFileError("; ".join(errors))
+
+# %% ../nbs/library/tracking.ipynb #f3463363
+_GENERATORS = {"threefry2x32": 2, "rbg": 4, "unsafe_rbg": 4}  # and the lengths of their keys
+
+
+def _generator(file: _File) -> str:
+    "The random generator of a run."
+    if "generator" in file.words:
+        return file.word("generator", str, _GENERATORS.__contains__)
+    return "rbg" if file.arrays["key"].shape[-1:] == (4,) else "threefry2x32"
+
+
+def _key_length(file: _File) -> int:
+    return _GENERATORS[_generator(file)]
 
 # %% ../nbs/library/tracking.ipynb #6b0889a6
 def _check_contents(file: _File, start: nnx.Module | Run | Painting) -> None:
@@ -433,7 +514,7 @@ def _check_contents(file: _File, start: nnx.Module | Run | Painting) -> None:
         is_needed = own_kind == kind or name.startswith("model.")
         if is_needed and name not in expected:
             raise ValueError(
-                f"{file.path} has {name:.60}, which start lacks: "
+                f"{file.path} has {_escaped(name):.60}, which start lacks: "
                 "it holds another kind of network, or another optimizer"
             )
     _check_shapes(file, expected)
@@ -444,10 +525,11 @@ def _check_shapes(file: _File, expected: dict[str, Any]) -> None:
         if name in ("losses", "image", "history", "frames"):
             continue  # as many as there were
         found = file.arrays[name]
-        if found.shape != leaf.shape:
-            raise ValueError(
-                f"{file.path} has {name} of shape {found.shape}, start has {leaf.shape}"
-            )
+        shape = leaf.shape
+        if name == "key":
+            shape = (*leaf.shape[:-1], _key_length(file))
+        if found.shape != shape:
+            raise ValueError(f"{file.path} has {name} of shape {found.shape}, start has {shape}")
         if found.dtype != leaf.dtype:
             kind = _DTYPES[str(found.dtype)]
             raise ValueError(f"{file.path} has {name} of dtype {kind}, start has {leaf.dtype}")
@@ -461,24 +543,35 @@ def _filled(file: _File, tree: Any, root: str) -> Any:
 
 
 def _run_like(file: _File, run: Run) -> Run:
-    "The run in a file; loss, optimizer and the kind of random key are those of `run`."
+    "The run in a file; loss and optimizer are those of `run`."
     model = _filled(file, run.model, "model")
     opt_state = _filled(file, run.state.opt_state, "optimizer")
-    impl = jax.random.key_impl(run.key)
     return replace(
         run,
         state=TrainState(model, opt_state),
-        key=jax.random.wrap_key_data(file.arrays["key"], impl=impl),
-        losses=jnp.asarray(file.arrays["losses"]),
+        key=jax.random.wrap_key_data(file.arrays["key"], impl=_generator(file)),
+        losses=jnp.asarray(_losses(file, run.losses.ndim)),
         observed=None,
-        epoch=file.word("epoch", int, lambda n: 0 <= n < 2**31),
+        epoch=_epoch(file),
         batch_size=file.word("batch_size", int, _is_count),
         n_batches=file.word("n_batches", (int, type(None)), lambda n: n is None or _is_count(n)),
     )
 
 
-def _is_count(n: int) -> bool:
-    return 0 < n < 2**31
+def _epoch(file: _File) -> int:
+    return file.word("epoch", int, lambda n: 0 <= n < 2**31)
+
+
+def _losses(file: _File, n_axes: int) -> np.ndarray:
+    "The losses of the last call of `fit`, which had no more epochs than all calls together."
+    losses, epoch = file.arrays["losses"], _epoch(file)
+    is_table = losses.dtype.kind == "f" and losses.ndim == n_axes >= 2
+    if not is_table or losses.shape[-2] > epoch:
+        raise ValueError(
+            f"{file.path} has losses of shape {losses.shape} and dtype {losses.dtype}, "
+            f"expected floats, a row for an epoch, and says epoch={epoch}"
+        )
+    return losses
 
 # %% ../nbs/library/tracking.ipynb #60b95cbb
 def _untrained_painting(file: _File) -> Painting:
@@ -499,7 +592,7 @@ def _untrained_painting(file: _File) -> Painting:
     try:
         network = make_network(name, *image.shape[:2])
     except ValueError as error:
-        raise ValueError(f"{path} names a network that is none: {error}") from None
+        raise ValueError(f"{path} names a network that is none: {_escaped(error)}") from None
     model = jax.eval_shape(lambda: network(2, n_channels(image), rngs=nnx.Rngs(0)))
     state = TrainState(model, jax.eval_shape(DEFAULT_OPTIMIZER.init, model))
     run = Run(state, losses=jnp.zeros((0, 0)), key=jax.random.key(0))
@@ -513,7 +606,10 @@ def _image(file: _File) -> np.ndarray:
         raise ValueError(
             f"{file.path} has an image of shape {image.shape}, expected (h, w) or (h, w, channels)"
         )
-    return check_image(image, f"the image of {file.path}")
+    try:
+        return check_image(image, f"the image of {file.path}")
+    except TypeError as error:
+        raise ValueError(error) from None
 
 # %% ../nbs/library/tracking.ipynb #b1762797
 def _painting_like(file: _File, start: Painting) -> Painting:
@@ -532,11 +628,23 @@ def _painting_like(file: _File, start: Painting) -> Painting:
         start,
         run=run,
         image=image,
-        history=file.arrays["history"].ravel().tolist(),
+        history=_history(file, run.epoch),
         frames=_frames(file, image),
         plan=_plan(file, run.epoch),
         progress=file.word("progress", (int, float), lambda share: 0 <= share <= 1),
     )
+
+
+def _history(file: _File, epoch: int) -> list[float]:
+    "The mean loss of every epoch that was painted, of which there are no more than all."
+    history = file.arrays["history"]
+    is_list = history.ndim == 1 and history.dtype.kind == "f"
+    if not is_list or len(history) > epoch or not np.isfinite(history).all():
+        raise ValueError(
+            f"{file.path} has a history of shape {history.shape} and dtype {history.dtype}, "
+            f"expected finite floats, one for an epoch, and says epoch={epoch}"
+        )
+    return history.tolist()
 
 
 def _frames(file: _File, image: np.ndarray) -> list[np.ndarray]:
@@ -569,13 +677,17 @@ def _is_plan(words: dict[str, Any]) -> bool:
     "Whether the words have the names and kinds of a `Plan`."
     if words.keys() != {field.name for field in fields(Plan)}:
         return False
-    limits = [words[name] for name in ("n_epochs", "seconds", "target_psnr")]
-    numbers = [limit for limit in limits if limit is not None]
-    if not all(map(_is_positive, [*numbers, words["learning_rate"], words["n_frames"]])):
-        return False
-    is_whole = words["n_frames"] < 1e4 and words["n_frames"] % 1 == 0
-    first = words["first"]
-    return is_whole and (first == 0 or _is_positive(first)) and first % 1 == 0
+    n_epochs, n_frames, first = words["n_epochs"], words["n_frames"], words["first"]
+    numbers = [words[name] for name in _LIMITS[1:] if words[name] is not None]
+    is_endless = n_epochs is None or n_epochs == float("inf")  # infinite in format 1
+    ends = words["seconds"] is not None if is_endless else _is_count(n_epochs)
+    return (
+        ends
+        and all(map(_is_positive, [*numbers, words["learning_rate"]]))
+        and _is_count(n_frames)
+        and n_frames < 1e4
+        and (_is_count(first) or first == 0 and not isinstance(first, bool))
+    )
 
 # %% ../nbs/library/tracking.ipynb #2d80ed5d
 def __getattr__(name: str) -> Any:

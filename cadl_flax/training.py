@@ -105,7 +105,7 @@ _adam = optax.inject_hyperparams(
     static_args=("b1", "b2", "eps", "eps_root"),
     hyperparam_dtype=jnp.float32,
 )
-DEFAULT_OPTIMIZER = _DefaultOptimizer(*_adam(learning_rate=1e-3))
+DEFAULT_OPTIMIZER = _DefaultOptimizer(*_adam(learning_rate=1e-3))  # Adam at 1e-3
 
 # %% ../nbs/library/training.ipynb #03a3be31
 def _static(default: Any) -> Any:

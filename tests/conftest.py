@@ -1,17 +1,26 @@
 "Shared by all tests: the folder of the project, and its tools as modules."
 
+import contextlib
 import importlib.util
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import matplotlib
 import pytest
+import yaml
+from filelock import FileLock
+from hypothesis import HealthCheck, settings
 from uv import find_uv_bin
 
 matplotlib.use("agg")
+# a busy machine is no fault
+SLOW_IS_RIGHT = dict(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("busy", **SLOW_IS_RIGHT)
+settings.load_profile("busy")
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.append(str(ROOT / "tools"))  # last: tools/site.py must not hide the library's `site`
 
@@ -42,7 +51,10 @@ def tool(name):
 def pytest_configure(config):
     """Keep compiled programs between tests, the programs they start, and runs.
 
-    `pytest --cache-clear` forgets them."""
+    `pytest --cache-clear` forgets them. And let programs be interrupted, also where a shell that
+    started all this with `&` has them ignore Ctrl-C."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(config.cache.mkdir("jax")))
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
 
@@ -51,6 +63,56 @@ def pytest_configure(config):
 def root():
     "The folder of the project."
     return ROOT
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory):
+    "The site, built once for all processes that test; CADL_FLAX_SITE names one that is there."
+    given = os.environ.get("CADL_FLAX_SITE")
+    if given:
+        return (ROOT / given).resolve()
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    out = shared / "built" / "site"
+    with FileLock(shared / "built.lock"):
+        if not (out / "llms.txt").exists():
+            command = [sys.executable, ROOT / "tools/site.py", "--out", out]
+            done = subprocess.run(command, capture_output=True, text=True)
+            # 1: faults, of which the tests of the site say more
+            assert done.returncode in (0, 1), done.stdout + done.stderr
+    return out
+
+
+def from_quarto(site):
+    return 'name="generator" content="quarto-' in (site / "index.html").read_text()
+
+
+@pytest.fixture(scope="session")
+def raw(built, tmp_path_factory):
+    "What Quarto would have rendered, before anything is done to it."
+    import quarto_shape
+
+    if from_quarto(built):
+        pytest.skip("this site comes from Quarto itself")
+    out = tmp_path_factory.mktemp("quarto") / "site"
+    quarto_shape.write(built, out)
+    return out
+
+
+@pytest.fixture(scope="session", params=["as built", "as Quarto"])
+def site(request, built, tmp_path_factory):
+    "The site that is built, and the same in the shape that Quarto gives it."
+    from website.finish import finish_site
+    from website.pages import list_pages
+
+    if request.param == "as built":
+        return built
+    out = tmp_path_factory.mktemp("finished") / "site"
+    shutil.copytree(request.getfixturevalue("raw"), out)
+    with contextlib.chdir(ROOT):
+        config = yaml.safe_load((ROOT / "_quarto.yml").read_text())
+        finish_site(out, list_pages(config, ROOT / "nbs"))
+    return out
 
 
 OFFLINE = ("error sending request", "dns error", "network connectivity is disabled")

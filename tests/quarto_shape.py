@@ -11,6 +11,8 @@ import shutil
 from pathlib import Path
 from string import Template
 
+import smalldocs
+
 FRAME = Path(__file__).with_name("quarto_frame")
 
 LIGHT = dict(
@@ -121,8 +123,8 @@ BOXED_TABLE = re.compile(r'<div class="sd-table">\s*(<table.*?</table>)\s*</div>
 
 def content(page: str) -> str:
     "The content of a page as Quarto writes it: formulas and tables bare, nothing of `finish_site`."
-    main = between(page, '<main class="content" id="quarto-document-content">', "</main>")
-    main = re.sub(r'<nav class="page-navigation">.*?</nav>', "", main, flags=re.S)
+    main = between(page, 'id="quarto-document-content" tabindex="-1">', "</main>")
+    main = re.sub(r'<nav class="page-navigation"[^>]*>.*?</nav>', "", main, flags=re.S)
     main = re.sub(r'(class="minutes">\s*<p>[^<]*?) · <a.*?</p>', r"\1</p>", main, flags=re.S)
     main = BOXED_TABLE.sub(r"\1", BOXED_FORMULA.sub(r"\1", main))
     return CODE_BLOCK.sub(lines, DOCUMENTED.sub(SECTION, main))
@@ -137,6 +139,23 @@ def contents(page: str) -> str:
     return re.sub(r'(<a href="(#[^"]+)")', r'\1 data-scroll-target="\2"', toc)
 
 
+SECTION_BUTTON = re.compile(
+    r'<button type="button"([^>]*\bdata-bs-toggle="collapse"[^>]*?) aria-controls="[^"]*">(.*?)</button>',
+    re.S,
+)
+SECTION_ARROW = re.compile(
+    r'<span([^>]*\bdata-bs-toggle="collapse"[^>]*?) aria-hidden="true">(.*?)</span>', re.S
+)
+
+
+def sidebar(page: str) -> str:
+    "The sidebar, whose toggles are links that lead nowhere."
+    nav = element(page, '<nav id="quarto-sidebar"', "</nav>")
+    nav = SECTION_BUTTON.sub(r'<a\1 role="navigation">\2</a>', nav)
+    label = 'role="navigation" aria-label="Toggle section"'
+    return SECTION_ARROW.sub(rf"<a\1 {label}>\2</a>", nav)
+
+
 def shaped(page: str, frame: Template, scheme: str, up: str) -> str:
     "A page of the built site in Quarto's frame; `up` leads to the top of the site."
     main = content(page)
@@ -149,10 +168,10 @@ def shaped(page: str, frame: Template, scheme: str, up: str) -> str:
         up=up,
         offset=up or "./",
         crumbs=element(page, '<ol class="breadcrumb">', "</ol>"),
-        sidebar=element(page, '<nav id="quarto-sidebar"', "</nav>"),
+        sidebar=sidebar(page),
         toc=contents(page),
         main=main,
-        navigation=element(page, '<nav class="page-navigation">', "</nav>"),
+        navigation=element(page, '<nav class="page-navigation"', "</nav>"),
         footer=between(page, '<div class="nav-footer-center">', "</div>"),
     )
 
@@ -199,7 +218,8 @@ def write(built: Path, out: Path):
         shutil.copy(built / name, out)
     write_sheets(built, libs)
     bootstrap, rendered = libs / "bootstrap", built / "site_libs"
-    shutil.copytree(rendered / "bootstrap-icons", bootstrap, dirs_exist_ok=True)
+    vendored = Path(smalldocs.__file__).with_name("assets") / "vendor"
+    shutil.copytree(vendored / "bootstrap-icons", bootstrap, dirs_exist_ok=True)
     (bootstrap / "bootstrap-icons.min.css").rename(bootstrap / "bootstrap-icons.css")
     shutil.copy(rendered / "bootstrap/bootstrap.bundle.min.js", bootstrap / "bootstrap.min.js")
     for folder, names in SCRIPTS.items():

@@ -115,8 +115,9 @@ def test_a_file_that_is_there_already_is_kept(tmp_path, monkeypatch):
     (tmp_path / "data").mkdir()
     (tmp_path / "data/regression_costs.csv").write_text("mine", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    path = ROOT / "nbs/02_linear_regression.ipynb"
-    unpack(downloads.download(path))
+    notebook = downloads.download(ROOT / "nbs/errata.ipynb")
+    assert "regression_costs.csv" in "\n".join(cells(notebook))
+    unpack(notebook)
     assert (tmp_path / "data/regression_costs.csv").read_text(encoding="utf-8") == "mine"
 
 
@@ -257,9 +258,7 @@ def test_the_first_cell_of_a_published_page_installs_once_and_asks_for_a_restart
     assert shell.lines == ([] if is_installed else [install])
 
 
-def test_what_stands_beside_the_links():
-    assert "pip install '.[pages]'" in downloads.to_install()
-    assert downloads.to_install(URL) == "(its first cell installs what it needs)"
+def test_what_stands_beside_the_link_to_colab():
     lines = re.findall("<code>(.*?)</code>", downloads.in_colab(URL))
     assert lines == [
         f"!git clone -q --depth 1 {URL}",

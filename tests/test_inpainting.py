@@ -1,6 +1,5 @@
 "What is missing is filled, what is known stays, and the fill is better than the libraries'."
 
-import json
 import subprocess
 import sys
 import time
@@ -12,7 +11,6 @@ import matplotlib.cbook as cbook
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-import safetensors
 from conftest import PEAK_MEMORY
 from flax import nnx
 from scipy import ndimage
@@ -26,6 +24,7 @@ from cadl_flax import inpaint
 from cadl_flax.correcting import Corrector, bend, bending_matrix, correction, local_detail
 from cadl_flax.inpainting import _HALO, _blocks, _corrected, _fill, _within
 from cadl_flax.pictures import shrink
+from cadl_flax.tracking import read_settings
 
 ROOT = Path(__file__).resolve().parents[1]
 WEIGHTS = ROOT / "cadl_flax/inpainting.safetensors"
@@ -395,7 +394,7 @@ BAD = [
     ),
     (
         "expected (h, w) or (h, w, channels) and a mask (h, w)",
-        dict(mask=np.dstack([DOTS] * 3)),
+        dict(mask=DOTS[0]),
     ),
     ("image has shape (48, 48, 3, 1)", dict(image=PHOTO[..., None])),
     ("image has shape (0, 48, 3)", dict(image=PHOTO[:0], mask=DOTS[:0])),
@@ -405,7 +404,7 @@ BAD = [
         "20 known pixels that are NaN or infinite",
         dict(image=FIRST_TWENTY_INFINITE, mask=ROLLED_EYE),
     ),
-    ("mask has values such as [1, 2]", dict(mask=np.arange(48 * 48).reshape(48, 48) % 3)),
+    ("mask could mean either", dict(mask=np.where(DOTS, 7, 9))),
     ("mask has NaN", dict(mask=np.where(DOTS, np.nan, 0))),
     ("channel_axis=3", dict(channel_axis=3)),
     ("channel_axis=None", dict(channel_axis=None)),
@@ -425,7 +424,7 @@ def test_bad_values_are_named(message, arguments):
         ("image has dtype complex", dict(image=PHOTO * 1j)),
         ("image has dtype <U", dict(image=PHOTO.astype(str))),
         ("mask has dtype <U", dict(mask=DOTS.astype(str))),
-        ("mask has dtype object", dict(mask=None)),
+        ("mask has dtype object", dict(mask=DOTS.astype(object))),
         ("image is a masked array", dict(image=np.ma.array(PHOTO))),
         ("mask is a masked array", dict(mask=np.ma.array(DOTS))),
     ],
@@ -687,8 +686,7 @@ def test_what_is_outside_the_picture_does_not_matter():
 
 def test_the_weights_are_small_and_say_where_they_come_from():
     assert WEIGHTS.stat().st_size <= 500_000
-    with safetensors.safe_open(WEIGHTS, "numpy") as file:
-        settings = json.loads(file.metadata()["settings"])
+    settings = read_settings(WEIGHTS)
     sys.path.insert(0, str(ROOT / "tools"))
     import train_inpainting as script
 

@@ -36,9 +36,7 @@ def test_equal_notebooks_do_not_differ(nb, notebooks_tool):
     assert notebooks_tool.differences(nb, copy.deepcopy(nb)) == []
 
 
-@pytest.mark.parametrize(
-    "old, new", [("33.7", "34.7"), ("33.7", "33.9"), ("255", "256"), ("of", "in")]
-)
+@pytest.mark.parametrize("old, new", [("34", "35"), ("126", "125"), ("255", "256"), ("of", "in")])
 def test_an_edited_output_is_found(nb, notebooks_tool, old, new):
     edited = copy.deepcopy(nb)
     out = printed(edited)
@@ -51,7 +49,7 @@ def test_the_smallest_edit_breaks_the_stamp(nb, notebooks_tool, tmp_path):
     nb["metadata"][notebooks_tool.STAMP] = notebooks_tool.stamp(nb)
     assert notebooks_tool.stale(stored(nb, tmp_path)) == []
     out = printed(nb)
-    out["text"] = "".join(out["text"]).replace("33.7", "33.8")
+    out["text"] = "".join(out["text"]).replace("34", "33")
     assert notebooks_tool.stale(stored(nb, tmp_path))
 
 
@@ -171,7 +169,9 @@ def loosened(tool, path):
 def pictures(tool, cell):
     "The base64 of the pictures that a cell shows."
     for kind, content in tool.shown(cell):
-        if kind.startswith("image/") and "svg" not in kind:
+        if "svg" in kind:
+            continue  # nothing is compared but the PNG beside it
+        if kind.startswith("image/"):
             yield content
         yield from (x for k, x in tool.EMBEDDED.findall(content) if k.startswith("image/"))
 

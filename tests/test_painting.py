@@ -298,8 +298,17 @@ def test_twelve_megapixels_fit_into_six_gibibytes(tmp_path):
     assert read_image(tmp_path / "large.png").shape == (3000, 4000, 3)
 
 
-@pytest.mark.parametrize("name", ["x.gif", "x.jpg", "x"])
-def test_only_png_is_written(tmp_path, name):
+@pytest.mark.parametrize("name", ["x.png", "x.jpg", "x.webp", "x.tif"])
+def test_a_painting_is_written_in_the_format_of_its_name(tmp_path, name):
+    painting = paint(PHOTO, n_epochs=1, network="mlp")
+    picture, film = painting.save(tmp_path / name)
+    assert (picture.name, film.name) == (name, "x.gif")
+    written = read_image(picture).astype(float)
+    assert abs(written - painting.render() * 255).mean() < (4 if name == "x.jpg" else 0.6)
+
+
+@pytest.mark.parametrize("name", ["x.gif", "x.bmp", "x"])
+def test_other_names_are_refused(tmp_path, name):
     with pytest.raises(ValueError, match="must end in .png"):
         paint(PHOTO, n_epochs=1).save(tmp_path / name)
     assert list(tmp_path.iterdir()) == []

@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import json
 import os
+import random
 import re
 import shutil
 import socket
@@ -425,6 +426,24 @@ def test_the_second_of_two_is_killed_and_both_are_started_again(unbroken):
     assert codes[0] == 3
     assert "cadl-flax: a process is gone" in outputs[0][1]
     assert (folder / "painting.png").exists()
+    assert_goes_on(folder, unbroken[0])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", range(6))
+def test_two_are_killed_at_any_moment_and_started_again(unbroken, moment):
+    rng = random.Random(moment)
+    folder = unbroken[0].parent / f"moment{moment}"
+    epoch, later = rng.randrange(0, 35), rng.uniform(0, 0.05)
+    victims = ((0,), (1,), (0, 1))[moment % 3]
+    processes = together(folder, *KEPT)
+    while newest(folder / "kept") < epoch and processes[0].poll() is None:
+        time.sleep(0.001)
+    time.sleep(later)
+    for victim in victims:
+        processes[victim].kill()
+    codes, outputs = ended(processes)
+    assert [codes[victim] for victim in victims] == [-9] * len(victims), outputs
     assert_goes_on(folder, unbroken[0])
 
 

@@ -145,7 +145,7 @@ def test_breadcrumbs_name_the_section(site):
 
 def test_pages_lead_to_the_ones_before_and_after(site):
     shown = page(site, "library/tools")
-    navigation = re.search(r'<nav class="page-navigation">.*?</nav>', shown, re.S)[0]
+    navigation = re.search(r'<nav class="page-navigation"[^>]*>.*?</nav>', shown, re.S)[0]
     found = re.findall(r'href="([^"]+)"', navigation)
     assert [normal(link) for link in found] == ["../learning.html", "films.html"]
 
@@ -196,11 +196,9 @@ def test_styles_fonts_and_scripts_come_from_the_folder_above(tab):
 
 
 def test_the_search_leads_back_to_the_page_in_the_folder(tab):
-    if tab.locator(".aa-DetachedSearchButton").count():
-        tab.click(".aa-DetachedSearchButton")
     tab.fill("input[type=search]", "marmalade")
-    tab.wait_for_selector(".search-result, .search-result-link")
-    tab.click(".search-result, .search-result-link")
+    tab.wait_for_selector(".search-result")
+    tab.click(".search-result")
     tab.wait_for_url(re.compile("/(?<!library/)library/tools.html.*last"), timeout=5000)
 
 

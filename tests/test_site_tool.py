@@ -98,9 +98,13 @@ def test_a_page_that_is_not_there_stops_the_build(refused):
     assert lines == ["site.py: _quarto.yml lists 01_ascent.ipynb, not found in nbs"]
 
 
-@pytest.mark.parametrize("name", ["01_gradient_descent.ipynb", "library/checks.ipynb"])
-def test_a_page_out_of_the_sidebar_stops_the_build(refused, name):
-    lines = refused(f"- {name}\n", "\n")
+TOPIC = "          - text: 01 Gradient descent\n            file: 01_gradient_descent.ipynb\n"
+
+
+@pytest.mark.parametrize("entry", [TOPIC, "- library/checks.ipynb\n"])
+def test_a_page_out_of_the_sidebar_stops_the_build(refused, entry):
+    name = re.search(r"[\w/]+\.ipynb", entry)[0]
+    lines = refused(entry, "\n")
     assert lines == [f"site.py: {name} would have no link: _quarto.yml does not list it"]
 
 

@@ -78,7 +78,8 @@ def test_the_outputs_of_a_notebook_are_fresh(path, monkeypatch, notebooks_tool):
 
 @each_notebook
 def test_a_notebook_is_small(path):
-    assert path.stat().st_size < 600_000
+    "A megabyte, with each figure as PNG and as SVG, of which a page of the site shows one."
+    assert path.stat().st_size < 1_000_000
 
 
 def code(path):
@@ -102,11 +103,15 @@ LIBRARY = {module_of(path) for path in NOTEBOOKS if path.parent.name == "library
 NUMBERS = {module_of(path): path.name[:2] for path in LESSONS}
 
 
+# page 07 is not on the short path, and page 06 says in a sentence what an `MLP` is
+INTRODUCED = {("06", "networks")}
+
+
 @pytest.mark.parametrize("path", LESSONS, ids=source_of)
 def test_a_lesson_imports_only_from_lessons_before_it(path):
     "And from the library, whose pages explain what is no lesson."
     for module in imported_modules(path):
-        if module not in LIBRARY:
+        if module not in LIBRARY and (path.name[:2], module) not in INTRODUCED:
             is_own = module == module_of(path)
             assert NUMBERS[module] < path.name[:2] or is_own, f"imports from {module}"
 
@@ -197,7 +202,7 @@ def imported(folder):
 
 def test_what_the_package_imports_is_required():
     runtime = requirements("requirements")
-    if_asked_for = requirements("tensorboard_requirements")
+    if_asked_for = requirements("tensorboard_requirements") | requirements("heic_requirements")
     inside_a_notebook = {"matplotlib_inline"}
     assert imported(ROOT / "cadl_flax") - inside_a_notebook <= runtime | if_asked_for
 
@@ -237,3 +242,9 @@ def test_a_public_name_stands_in_one_module():
     modules = [path for path in (ROOT / "cadl_flax").glob("*.py") if path.name not in no_api]
     names = [name for path in modules for name in public_names(path)]
     assert len(names) == len(set(names))
+
+
+def test_pages_leave_no_files_behind():
+    "What a page of the library writes, it writes elsewhere."
+    found = (path for path in (ROOT / "nbs/library").iterdir() if path.is_file())
+    assert {path.suffix for path in found if path.name[0] != "."} == {".ipynb"}

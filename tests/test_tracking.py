@@ -352,9 +352,10 @@ def test_a_file_of_format_1_goes_on():
     "Written by the first edition, after one epoch of three; the losses are what it got."
     photo = shrink(data.astronaut(), 8)
     like = next(paint_chunks(photo, network=small, n_epochs=1, n_frames=2))
-    painting = load(OLD, like)
+    with pytest.warns(UserWarning, match="has format 1"):
+        painting = load(OLD, like)
     assert (painting.run.epoch, painting.progress, painting.plan.n_epochs) == (1, 1 / 3, 3)
-    assert (painting.image == photo).all() and len(painting.frames) == 1
+    assert abs(painting.image.astype(int) - photo).max() <= 3 and len(painting.frames) == 1
     np.testing.assert_allclose(painting.history, [0.4055876135826111])
     np.testing.assert_allclose(painting.run.model.out.bias[...].sum(), 0.014999899081885815)
     end = paint(painting)
@@ -365,7 +366,8 @@ def test_a_file_of_format_1_goes_on():
 
 def test_a_file_of_format_1_becomes_one_of_format_2(tmp_path):
     like = next(paint_chunks(shrink(data.astronaut(), 8), network=small, n_epochs=1, n_frames=2))
-    old = load(OLD, like)
+    with pytest.warns(UserWarning, match="has format 1"):
+        old = load(OLD, like)
     save(old, tmp_path / "x.safetensors")
     new = load(tmp_path / "x.safetensors", like)
     same((new.run.state, new.run.key, new.run.losses), (old.run.state, old.run.key, old.run.losses))
@@ -391,7 +393,8 @@ def test_a_file_of_format_1_by_a_named_network_needs_no_start(tmp_path):
     words["plan"]["n_epochs"] = float("inf")  # as format 1 had it
     texts = {k: v if k in ("kind", "loss", "digest") else json.dumps(v) for k, v in words.items()}
     (tmp_path / "old.safetensors").write_bytes(safetensors.numpy.save(arrays, texts))
-    back = load(tmp_path / "old.safetensors")
+    with pytest.warns(UserWarning, match="has format 1"):
+        back = load(tmp_path / "old.safetensors")
     same(back.run.state, painting.run.state)
     assert back.network == "mlp" and back.plan == replace(painting.plan, n_epochs=float("inf"))
 
@@ -429,6 +432,42 @@ def test_whole_numbers_of_numpy_are_kept(tmp_path):
         if half.run.epoch == 2:
             save(half, tmp_path / "x.safetensors")
     assert paint(load(tmp_path / "x.safetensors")).history == half.history
+
+
+def with_word(path, name, value):
+    "A copy of a file that says something else, with a digest that is right."
+    arrays, words = safetensors.numpy.load_file(path), metadata(path) | {name: value}
+    if value is None:
+        del words[name]
+    words["digest"] = _digest(words, arrays)
+    other = path.with_name(f"{path.name}-{name}-{value}")
+    write(other, arrays, words)
+    return other
+
+
+def test_a_run_goes_on_with_its_own_random_generator(tmp_path):
+    "Whatever the environment says by then, also if the file does not say which it was."
+    image = np.random.default_rng(0).random((8, 8, 3))
+    for generator in ("threefry2x32", "rbg"):
+        other = {"threefry2x32": "rbg", "rbg": "threefry2x32"}[generator]
+        with jax.default_prng_impl(generator):
+            painting = paint(image, n_epochs=1, network="mlp")
+            save(painting, tmp_path / "painting")
+            unbroken = paint(painting, n_epochs=1)
+        for path in (tmp_path / "painting", with_word(tmp_path / "painting", "generator", None)):
+            with jax.default_prng_impl(other):
+                resumed = paint(load(path), n_epochs=1)
+            assert jax.random.key_impl(resumed.run.key) == generator
+            np.testing.assert_array_equal(resumed.losses, unbroken.losses)
+
+
+def test_a_random_generator_that_does_not_exist_is_refused(tmp_path):
+    painting = paint(np.zeros((8, 8, 3)), n_epochs=1, network="mlp")
+    save(painting, tmp_path / "painting")
+    for name in ("nonsense", 3, "rbg"):
+        path = with_word(tmp_path / "painting", "generator", name)
+        with pytest.raises(ValueError, match="generator|key of shape"):
+            load(path)
 
 
 def test_the_older_homes_of_names():

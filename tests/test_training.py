@@ -189,6 +189,14 @@ def test_an_epoch_is_a_permutation(n, drawn):
     assert rows.max() < n
 
 
+# the two digits count one further than 1014 and 1022, so exactly one number has to go on
+@pytest.mark.parametrize("n", [999, 1000, 1014, 1022, 1025, 4097])
+def test_a_whole_epoch_of_many_rows_is_a_permutation(n):
+    for seed in range(3):
+        rows = np.asarray(draw_batches(jax.random.key(seed), n, n))
+        np.testing.assert_array_equal(np.sort(rows.ravel()), np.arange(n))
+
+
 def chi_square(values, n, bins=50):
     "Chi-square per degree of freedom against a uniform distribution over `range(n)`: about 1."
     counts = np.stack([np.histogram(column, bins, (0, n))[0] for column in values.T])

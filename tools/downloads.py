@@ -209,13 +209,6 @@ def download(
     return json.dumps(nb, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
 
 
-def to_install(url: str = "") -> str:
-    "What stands beside the link to a download, as HTML."
-    if url:
-        return "(its first cell installs what it needs)"
-    return "(first, in a checkout: <code>pip install '.[pages]'</code>)"
-
-
 def in_colab(url: str, folder: str = "nbs") -> str:
     "What stands beside a link that opens a page of `folder` in Colab: cells to run first."
     name = url.rsplit("/", 1)[1]

@@ -36,7 +36,14 @@ QUARTO = set(
     layout-nrow layout-valign lst-cap lst-label output output-location page-layout panel tags
     tbl-cap tbl-cap-location tbl-colwidths tbl-column tbl-subcap title warning""".split()
 )
-OURS = {"outputs"}  # read by tools/notebooks.py
+OURS = {
+    "experiment",
+    "experiment-cap",
+    "experiment-data",
+    "open",
+    "outputs",
+    "strip",
+}  # read by tools/notebooks.py and tools/site.py
 DIRECTIVE = re.compile(r"\s*#\s*\|\s*([\w-]*)")
 
 

@@ -25,7 +25,7 @@ def restore(path: Path) -> float:
     picture = shrink(read_image(path), SIZE)
     mask = np.zeros(picture.shape[:2], dtype=bool)
     mask[2:4, 2:4] = True
-    filled = inpaint(picture, mask, channel_axis=-1, progress=False)
+    filled = inpaint(picture, mask, channel_axis=-1, alpha=False, nodata=None, progress=False)
     reveal_type(filled)
     return psnr(filled, picture)
 

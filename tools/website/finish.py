@@ -7,11 +7,15 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from downloads import download, in_colab, to_install
+from downloads import download, in_colab
 
+from website.experiments import FOLDER, printed_data, script_tags, write_scripts
+from website.lessons import astronauts, strip_place
 from website.markdown import llms, twin
-from website.pages import Page, published_names
+from website.pages import Page
 from website.project import ROOT, Stop, repository
+from website.reach import drop_icons, reachable
+from website.search import OTHERS, write_search
 
 # web fonts of the themes, however they are asked for: @import url(https://…), @import"https://…"
 FONTS = re.compile(r"""@import\s*(?:url\(\s*)?(["']?)(?:https?:)?//[^"')]*\1\s*\)?[^;{}]*;?""")
@@ -27,18 +31,10 @@ TABLE = re.compile(rf"(?<!{BOX})(?<!{BOX}\n)<table\b.*?</table>", re.S)
 FORMULA = re.compile(r'<span class="math (inline|display)">\\[(\[](.*?)\\[)\]]</span>', re.S)
 MODULE = re.compile(r'<script(?=[^>]*\btype="module")[^>]*\bsrc="([^":]+)"[^>]*></script>')
 IMPORTED = re.compile(r"""(\b(?:from|import)\s*(["']))(\.\.?/[^"']+)\2""")
-FROM_DISK = r"""document.write('<script src="{0}search.js"><\/script>')"""
 HEAD = (
     """<script src="{0}site.js" defer></script>"""
-    f"""<script>if (location.protocol == "file:") {FROM_DISK}</script>"""
+    """<script src="{0}search.js" defer></script>"""
 )
-SEARCH = """\
-// A page opened from disk may not fetch search.json: it gets this copy.
-var shownWarning = true; // Quarto's search gives up from disk, unless it believes to have said so
-{const entries = %s; const remote = window.fetch;
-window.fetch = (what, ...how) => String(what).endsWith("search.json") \
-? Promise.resolve(new Response(JSON.stringify(entries))) : remote(what, ...how);}
-"""
 
 
 # ------------------------------------------------------------------------------ formulas
@@ -97,6 +93,7 @@ def self_contained(page: str, formulas: Iterator[str]) -> str:
     page = FORMULA.sub(lambda m: f'<span class="math {m[1]}">{next(formulas)}</span>', page)
     page = BARE.sub(r'<span class="math display">\g<0></span>', page)
     page = TABLE.sub(rf"{BOX}\g<0></div>", page)
+    page = OTHERS.sub("", page)
     return HEADROOM.sub("", DEFINE.sub("", REMOTE.sub("", page)))
 
 
@@ -117,15 +114,14 @@ def colab(page: Page) -> str:
     return f'<a href="{goal}">Open in Colab</a> {in_colab(url, notebook.parent.as_posix())}'
 
 
-def offer(page: Page, site: Path, names: dict[str, str]) -> str:
+def offer(page: Page, site: Path, pages: list[Page]) -> str:
     "Put the notebook of a page and its Markdown twin into the site; links to them."
     notebook, markdown = f"notebooks/{page.source}", f"{page.name}.md"
     (site / notebook).parent.mkdir(parents=True, exist_ok=True)
     (site / notebook).write_text(download(page.path, repository()), encoding="utf-8")
-    (site / markdown).write_text(twin(page, names), encoding="utf-8")
+    (site / markdown).write_text(twin(page, pages), encoding="utf-8")
     links = [
-        f'<a href="{page.up}{notebook}" download>Download this notebook</a>'
-        f" {to_install(repository())}",
+        f'<a href="{page.up}{notebook}" download>Download this notebook</a>',
         f'<a href="{Path(markdown).name}">Markdown</a>',
         colab(page),
     ]
@@ -135,8 +131,11 @@ def offer(page: Page, site: Path, names: dict[str, str]) -> str:
 # ------------------------------------------------------------------------------ all of a site
 
 
-def finish_page(path: Path, page: str, site: Path, links: str) -> str:
-    "A page with `links` beside its reading minutes, and the scripts that make it work from disk."
+def finish_page(path: Path, page: str, site: Path, links: str, data: dict[str, object]) -> str:
+    """A page with `links` beside its reading minutes, and the scripts that make it work from disk.
+
+    `data` are those of all experiments, by name.
+    """
     head = ""
     if links:
         head = f'<link rel="alternate" type="text/markdown" href="{path.stem}.md">'
@@ -144,24 +143,31 @@ def finish_page(path: Path, page: str, site: Path, links: str) -> str:
         page = beside.sub(lambda m: m[0].rstrip() + links, page, count=1)
     up = "../" * (len(path.relative_to(site).parts) - 1)
     page = inline_modules(page, path.parent)
-    return page.replace("</head>", head + HEAD.format(up) + "</head>", 1)
+    experiments = script_tags(page, up, ROOT / "nbs" / FOLDER, data)
+    return page.replace("</head>", head + HEAD.format(up) + experiments + "</head>", 1)
 
 
 def finish_site(site: Path, pages: list[Page]):
-    "Make the pages and the search work without a network; add downloads, twins and llms.txt."
+    "Make pages and search work without a network; add downloads, twins, astronauts and llms.txt."
     rendered = {path: path.read_text(encoding="utf-8") for path in sorted(site.rglob("*.html"))}
     formulas = all_formulas(list(rendered.values()))
-    known, names = {page.name: page for page in pages}, published_names(pages)
+    known = {page.name: page for page in pages}
+    data = printed_data(pages)
     for path, content in rendered.items():
         name = path.relative_to(site).with_suffix("").as_posix()
-        links = offer(known[name], site, names) if name in known else ""
-        page = finish_page(path, self_contained(content, formulas), site, links)
-        path.write_text(page, encoding="utf-8")
+        links = offer(known[name], site, pages) if name in known else ""
+        page = finish_page(path, self_contained(content, formulas), site, links, data)
+        path.write_text(reachable(page), encoding="utf-8")
+    drop_icons(site)
     for path in site.rglob("*.css"):
         path.write_text(FONTS.sub("", path.read_text(encoding="utf-8")))
-    entries = (site / "search.json").read_text(encoding="utf-8").replace("</", "<\\/")
-    (site / "search.js").write_text(SEARCH % entries, encoding="utf-8")
+    write_search(site, ROOT / "nbs", pages)
     for path in (ROOT / "nbs").iterdir():
         if path.suffix in (".js", ".woff2", ".txt"):
             shutil.copy(path, site)
+    write_scripts(ROOT / "nbs", site, data)
+    for one in astronauts(pages):
+        path = site / strip_place(one["page"])
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(one["picture"])
     (site / "llms.txt").write_text(llms(pages), encoding="utf-8")

@@ -12,8 +12,9 @@ from pathlib import Path, PurePath
 
 import nbformat
 
-from website.pages import Page, directives, page_name, published, text
+from website.pages import Page, directives, page_name, published, published_names, text
 from website.project import ROOT, address
+from website.reference import with_reference
 
 # every part ends with an empty line
 TEMPLATE = """
@@ -26,7 +27,14 @@ TEMPLATE = """
 {%- block markdowncell %}{{ cell.source }}
 
 {% endblock markdowncell -%}
-{%- block input %}{{ fence(cell.source, 'python') if cell.source }}{% endblock input -%}
+{%- block input -%}
+{%- if cell.source and cell.metadata.summary %}<details>
+<summary>{{ cell.metadata.summary }}</summary>
+
+{{ fence(cell.source, 'python') }}</details>
+
+{% elif cell.source %}{{ fence(cell.source, 'python') }}{% endif -%}
+{%- endblock input -%}
 {%- block stream %}{{ fence(output.text.rstrip()) }}{% endblock stream -%}
 {%- block execute_result %}{{ self.display_data() }}{% endblock execute_result -%}
 {%- block display_data -%}
@@ -62,24 +70,29 @@ def prepare_code(cell, figure: Callable[[dict, dict, str], str]):
     options = directives(cell.source)
     code = re.sub(r"^#\|.*\n?", "", cell.source, flags=re.M).strip()
     cell.source = "" if options.get("echo") is False else code
+    if options.get("code-fold") is True:
+        cell.metadata["summary"] = html.escape(str(options.get("code-summary", "code")))
     if options.get("output") is False:
         cell.outputs = []
     for output in cell.outputs:
         data = output.get("data", {})
         if is_picture(data):
-            output.data = {"text/markdown": figure(cell, data, options.get("fig-alt", ""))}
+            shown = figure(cell, data, options.get("fig-alt", ""))
+            caption = options.get("fig-cap", "")
+            output.data = {"text/markdown": "\n\n".join(filter(None, [shown, caption]))}
     cell.outputs = [o for o in cell.outputs if o.get("data", {}).get("text/markdown") != ""]
 
 
-def markdown(path: Path, relink: Callable[[str], str], figure) -> str:
+def markdown(path: Path, relink: Callable[[str], str], figure, pages: list[Page] = ()) -> str:
     """The notebook at `path` as Markdown.
 
     `relink` changes the target of a link. `figure` gives Markdown for an output with pictures, from
-    the cell, the output's data and the alternative text.
+    the cell, the output's data and the alternative text. The list of public names is of `pages`.
     """
     from nbconvert import MarkdownExporter
 
     nb = nbformat.read(path, 4)
+    nb.cells = with_reference(nb.cells, pages, nbformat.v4.new_markdown_cell, with_source=False)
     nb.cells = [cell for cell in nb.cells if is_shown(cell)]
     for cell in nb.cells:
         if cell.cell_type == "markdown":
@@ -103,15 +116,17 @@ def described(cell: dict, data: dict, alt: str) -> str:
     return "\n\n".join(filter(None, [*figures, words]))
 
 
-def twin(page: Page, names: dict[str, str]) -> str:
+def twin(page: Page, pages: list[Page]) -> str:
     "The Markdown twin of a page: links lead to other twins, and pictures are in words."
+
+    names = published_names(pages)
 
     def relink(target: str) -> str:
         stem = target.removesuffix(".ipynb")
         found = published(stem, page, names) if stem != target else None
         return f"{found}.md" if found else target
 
-    return markdown(page.path, relink, described)
+    return markdown(page.path, relink, described, pages)
 
 
 def llms(pages: list[Page]) -> str:
@@ -122,7 +137,7 @@ def llms(pages: list[Page]) -> str:
     parts = [f"# {get_config().title}", f"> {get_config().description}"]
     parts.append(f"Each page of the course is a {what}")
     for section in dict.fromkeys(page.section for page in pages):
-        parts.append(f"## {section or 'Start here'}")
+        parts.append(f"## {section or 'Start'}")
         entries = [
             f"- [{f'{page.number} {page.title}'.strip()}]({page.name}.md): {page.summary}"
             for page in pages
@@ -154,20 +169,21 @@ class Pictures:
         embedded = r"data:image/([\w+.-]+);base64,([A-Za-z0-9+/=\s]+)"
         if "text/html" in data:
             return re.sub(embedded, lambda m: self.keep(cell, m[1], m[2]), data["text/html"])
-        kind = next(k for k in data if k.startswith("image/"))
+        kind = "image/png" if "image/png" in data else next(k for k in data if "image/" in k)
         return f"![{alt}]({self.keep(cell, kind.removeprefix('image/'), data[kind])})"
 
 
-def html_outputs(path: Path) -> list[str]:
-    "The HTML that the cells of a notebook put out."
+def is_played(path: Path) -> bool:
+    "Whether all that a notebook shows of its code are figures that are experiments."
     content = path.read_text(encoding="utf-8")
     cells = json.loads(content).get("cells", []) if content else []
-    found = [o.get("data", {}).get("text/html") for c in cells for o in c.get("outputs", [])]
-    return [text(output) for output in found if output]
+    found = [directives(text(cell["source"])) for cell in cells if cell["cell_type"] == "code"]
+    shown = [own for own in found if "hide" not in own]
+    return bool(shown) and all("experiment" in own for own in shown)
 
 
 def lead_to_scripts(page: str, root: Path = ROOT) -> str:
-    """Links to notebooks whose outputs are programs lead to the site, where the programs run.
+    """Links to notebooks that are there to be played with lead to the site, where their scripts run.
 
     GitHub shows notebooks, and runs no script in them. A project that is published nowhere says
     how to build the site.
@@ -177,16 +193,20 @@ def lead_to_scripts(page: str, root: Path = ROOT) -> str:
     home = address(get_config()).rstrip("/")
 
     def lead(m):
-        notebook = root / m[2]
-        if not notebook.is_file() or not any("<script" in o for o in html_outputs(notebook)):
+        words, target = m["words"] or m["button"], m["target"] or m["behind"]
+        notebook = root / target
+        if not notebook.is_file() or not is_played(notebook):
             return m[0]
-        name = page_name(PurePath(m[2]).relative_to("nbs"))
+        name = page_name(PurePath(target).relative_to("nbs"))
         if home:
-            return f"[{m[1]}]({home}/{name}.html)"
+            return f"[{words}]({home}/{name}.html)"
         how = f"`python tools/site.py`, then open `_docs/{name}.html`"
-        return f"{m[1]} (on the built site: {how})"
+        return f"{words} (on the built site: {how})"
 
-    return re.sub(r"\[([^\[\]]+)\]\((nbs/[\w/]+\.ipynb)[^)]*\)", lead, page)
+    target = r"nbs/[\w/]+\.ipynb"
+    link = rf"\[(?P<words>[^\[\]]+)\]\((?P<target>{target})[^)]*\)"
+    button = rf'<a class="button[^"]*" href="(?P<behind>{target})">(?P<button>[^<]+)</a>'
+    return re.sub(f"{link}|{button}", lead, page)
 
 
 def readme(root: Path = ROOT) -> dict[str, bytes]:

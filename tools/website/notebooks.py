@@ -7,12 +7,29 @@ import posixpath
 import re
 import shutil
 import subprocess
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
 import yaml
 
 from website.api import DOCUMENTED, documentation
+from website.experiments import FOLDER, with_experiments
+from website.figures import show_drawings
+from website.lessons import (
+    ON_PATH,
+    ROW,
+    SHORT_PATH,
+    astronauts,
+    is_folded,
+    minutes,
+    next_cell,
+    number_captions,
+    path_words,
+    strip_cell,
+    strip_source,
+)
+from website.markdown import is_shown
 from website.pages import (
     Page,
     directives,
@@ -23,6 +40,7 @@ from website.pages import (
     text,
 )
 from website.project import ROOT, Stop, address
+from website.reference import with_reference
 
 # ------------------------------------------------------------------------------ nbdev's processors
 
@@ -36,16 +54,15 @@ def exported_nodes(cell) -> list[ast.FunctionDef | ast.ClassDef]:
     return [node for node in defined if node.name[0] != "_"]
 
 
-def with_documentation(cells: list, is_library: bool) -> list:
+def with_documentation(cells: list) -> list:
     "The cells, with documentation of public names before the exported cell with their source."
     from execnb.nbio import mk_cell
 
     found, module = [], ""
     for cell in cells:
         module = (cell.directives_.get("default_exp") or [module])[0]
-        is_folded = directives(cell.source).get("code-fold", is_library) is True
         for node in exported_nodes(cell):
-            words = documentation(node, cell.source, module, is_open=is_folded)
+            words = documentation(node, cell.source, module, is_open=is_folded(cell))
             found.append(mk_cell(words, "markdown"))
         found.append(cell)
     return found
@@ -98,41 +115,35 @@ def linker(up: str):
     return link
 
 
-def folder(is_library: bool):
-    """Put exported source into a fold; a cell may say otherwise.
+def fold(cell):
+    """Put exported source into a fold; `#| open` leaves it open, where a lesson teaches it.
 
-    A lesson's is open, because it teaches. That of a library page is closed, as imports are.
+    `code-fold` would do, but nbdev writes what has a colon into the module.
     """
-
-    def fold(cell):
-        if cell.cell_type != "code" or "exports" not in cell.directives_:
-            return
-        imports = all(isinstance(n, (ast.Import, ast.ImportFrom)) for n in cell.parsed_())
-        wanted = {
-            "code-fold": "true" if imports or is_library else "show",
-            "code-summary": '"Imports"' if imports else '"Exported source"',
-        }
-        missing = wanted.keys() - directives(cell.source).keys()
-        lines = [f"#| {key}: {value}\n" for key, value in wanted.items() if key in missing]
-        cell.source = "".join(lines) + cell.source
-
-    return fold
+    if cell.cell_type != "code" or "exports" not in cell.directives_:
+        return
+    imports = all(isinstance(n, (ast.Import, ast.ImportFrom)) for n in cell.parsed_())
+    names = ", ".join(node.name for node in exported_nodes(cell))
+    summary = f"source of {names}" if names else "source"
+    wanted = {
+        "code-fold": "show" if "open" in cell.directives_ else "true",
+        "code-summary": "imports" if imports else summary,
+    }
+    cell.source = "".join(f"#| {key}: {value}\n" for key, value in wanted.items()) + cell.source
 
 
 def processors(page: Page):
     "nbdev's notebook processors for a page, with our own documentation of exported names."
     from nbdev import processors as nbdev
 
-    is_library = page.source.startswith("library/")
-
     class Documented(nbdev.Processor):
         def begin(self):
-            self.nb.cells = with_documentation(self.nb.cells, is_library)
+            self.nb.cells = with_documentation(self.nb.cells)
 
     ours = {
         nbdev.add_show_docs: Documented,
         nbdev.add_links: linker(page.up),
-        nbdev.add_fold: folder(is_library),
+        nbdev.add_fold: fold,
     }
     without = {nbdev.insert_warning, nbdev.clean_show_doc, nbdev.exec_show_docs, nbdev.mv_exports}
 
@@ -144,19 +155,6 @@ def processors(page: Page):
 
 
 # ------------------------------------------------------------------------------ what nbdev lacks
-
-
-def minutes(cells: list[dict]) -> int:
-    """Reading time of what a page shows, but for documentation, which repeats the source.
-
-    200 words a minute, 20 lines of code a minute, at least a minute.
-    """
-    prose = [text(c["source"]) for c in cells if c["cell_type"] == "markdown"]
-    code = [text(c["source"]) for c in cells if c["cell_type"] == "code"]
-    n_words = sum(len(source.split()) for source in prose if not source.startswith(DOCUMENTED))
-    lines = [line for source in code for line in source.splitlines() if line.strip()]
-    n_lines = sum(not line.startswith("#|") for line in lines)
-    return max(1, round(n_words / 200 + n_lines / 20))
 
 
 def relink(source: str, page: Page, names: dict[str, str]) -> str:
@@ -179,16 +177,21 @@ def documented_places(cells: list[dict]) -> set[str]:
 def finish_outputs(cell: dict, page: Page, names: dict[str, str]):
     "Give the outputs of a cell links by published name, and their pictures the alternative text."
     alt = directives(cell["source"]).get("fig-alt") if cell["cell_type"] == "code" else None
+    show_drawings(cell, alt)
     for data in (o["data"] for o in cell.get("outputs", []) if "data" in o):
         for kind in {"text/html", "text/markdown"} & data.keys():
             data[kind] = relink(text(data[kind]), page, names)
         if alt and "text/html" in data:
-            image = f'<img alt="{html.escape(alt)}"'
-            data["text/html"] = re.sub(r"<img(?![^>]*\balt=)", image, data["text/html"])
+            film = re.sub(r'(<img\b[^>]*?) alt="[^"]*"', r"\1", data["text/html"])
+            data["text/html"] = film.replace("<img", f'<img alt="{html.escape(alt)}"')
 
 
-def finish_notebook(nb: dict, page: Page, names: dict[str, str]) -> dict:
-    "What a page needs besides: links by published name, headings apart from names, reading time."
+def finish_notebook(nb: dict, time: int, page: Page, pages: list[Page], row: list[dict]) -> dict:
+    """What a page needs besides: links by published name, headings apart from names, reading time.
+
+    `time` is in minutes. `row` is of what all pages make of the same picture.
+    """
+    names = published_names(pages)
     documented = documented_places(nb["cells"])
 
     def rename(m):
@@ -200,13 +203,19 @@ def finish_notebook(nb: dict, page: Page, names: dict[str, str]) -> dict:
             source = re.sub(r"^output-file: .*\n", "", source, flags=re.M)
         if cell["cell_type"] == "markdown":
             source = re.sub(r"^##+ +(\w+) *$", rename, relink(source, page, names), flags=re.M)
+            source = source.replace(ROW, strip_source(page, row))
         cell["source"] = source
         finish_outputs(cell, page, names)
     number = f"Page {page.number} · " if page.number else ""
     module = exported_module(page.path)
     place = f"\n\nModule `cadl_flax.{module}`" if module else ""
-    source = f"::: {{.minutes}}\n{number}{minutes(nb['cells'])} min{place}\n:::"
-    nb["cells"].insert(1, dict(cell_type="markdown", id="minutes", metadata={}, source=source))
+    source = f"::: {{.minutes}}\n{number}{time} min{path_words(page)}{place}\n:::"
+    under_title = [dict(cell_type="markdown", id="minutes", metadata={}, source=source)]
+    numbers = number_captions(nb["cells"])
+    nb["cells"] = with_experiments(nb["cells"], numbers)
+    under_title += filter(None, [strip_cell(page, row)])
+    nb["cells"][1:1] = under_title
+    nb["cells"] += filter(None, [next_cell(page, pages)])
     return nb
 
 
@@ -241,16 +250,20 @@ def staged_settings(settings: dict) -> dict:
     return settings | {"project": settings["project"] | {"output-dir": "_site"}, "website": website}
 
 
-def name_published(config: dict, pages: list[Page]):
-    "Let the sidebar name what the pages are published under; they call each other by numbers."
-    shown = {page.source: f"{page.name}.ipynb" for page in pages}
-    for page in pages:
-        if page.number:
-            title = f"{page.number} {page.title}"
-            shown[page.source] = {"text": title, "file": shown[page.source]}
-    for part in config["website"]["sidebar"]["contents"]:
-        if "section" in part:
-            part["contents"] = [shown[source] for source in part["contents"]]
+def named_published(contents: list, pages: dict[str, Page]) -> list:
+    """Entries of the sidebar that lead to what the pages are published under.
+
+    In the project, and so in `pages`, they are called by their notebooks.
+    """
+    found = []
+    for entry in contents:
+        if isinstance(entry, dict) and "section" in entry:
+            found.append(entry | {"contents": named_published(entry["contents"], pages)})
+            continue
+        page = pages[entry if isinstance(entry, str) else entry["file"]]
+        mark = f" {ON_PATH}" if page.number and page.source in SHORT_PATH else ""
+        found.append({"text": page.topic + mark, "file": f"{page.name}.ipynb"})
+    return found
 
 
 def stage(folder: Path) -> tuple[Path, list[Page]]:
@@ -275,7 +288,10 @@ def stage(folder: Path) -> tuple[Path, list[Page]]:
         left_out = path.suffix == ".ipynb" or path.name == "nbdev.yml" or path.name[0] == "."
         if path.is_file() and not left_out:
             shutil.copy(path, into)
-    name_published(config, pages)
+    # pages may link to a script
+    shutil.copytree(nbs / FOLDER, into / FOLDER, dirs_exist_ok=True)
+    sidebar = config["website"]["sidebar"]
+    sidebar["contents"] = named_published(sidebar["contents"], {p.source: p for p in pages})
     settings = yaml.safe_dump(staged_settings(settings), sort_keys=False)
     (into / "nbdev.yml").write_text(settings, encoding="utf-8")
     config = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
@@ -285,12 +301,15 @@ def stage(folder: Path) -> tuple[Path, list[Page]]:
 
 def stage_notebooks(pages: list[Page], into: Path):
     "Write the processed notebooks of all pages into the folder `into`."
-    from execnb.nbio import read_nb, write_nb
+    from execnb.nbio import mk_cell, read_nb, write_nb
 
-    names = published_names(pages)
+    row = astronauts(pages)
     for page in pages:
         nb = read_nb(page.path)
+        time = minutes(list(filter(is_shown, nb.cells)))
+        listed = partial(mk_cell, cell_type="markdown")
+        nb.cells = with_reference(nb.cells, pages, listed, with_source=True)
         processors(page)(nb)
         path = into / f"{page.name}.ipynb"
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_nb(finish_notebook(nb, page, names), path)
+        write_nb(finish_notebook(nb, time, page, pages, row), path)

@@ -3,6 +3,7 @@
 import json
 import posixpath
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
@@ -62,6 +63,7 @@ class Page:
     source: str  # the same relative to nbs/, such as `library/checks.ipynb`
     name: str  # what it is published under, such as `library/checks`
     section: str  # of the sidebar
+    topic: str  # what the sidebar calls it, such as `04 Mini-batches`
     number: str  # of the lesson, such as `04`
     title: str
     summary: str
@@ -72,32 +74,42 @@ class Page:
         return "../" * self.name.count("/")
 
 
-def read_page(nbs: Path, source: str, section: str) -> Page:
-    "The page made from the notebook `source`, which is relative to `nbs`."
+def read_page(nbs: Path, source: str, section: str, topic: str) -> Page:
+    """The page made from the notebook `source`, which is relative to `nbs`.
+
+    A page without a topic is called by its title.
+    """
     path = nbs / source
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     head = next((text(c["source"]) for c in cells if c["cell_type"] == "markdown"), "")
     first = {sign: re.search(rf"^{sign} +(.+)", head, re.M) for sign in "#>"}
     title, summary = (found[1].strip() if found else "" for found in first.values())
     number = re.match(r"\d*", path.stem)[0]
-    return Page(path, source, page_name(PurePath(source)), section, number, title, summary)
+    topic = topic or f"{number} {title}".strip()
+    return Page(path, source, page_name(PurePath(source)), section, topic, number, title, summary)
+
+
+def listed(contents: list, section: str = "") -> Iterator[tuple[str, str, str]]:
+    "The notebook, section and topic of each entry of the sidebar, a topic only where it has one."
+    for entry in contents:
+        if isinstance(entry, str):
+            yield entry, section, ""
+        elif "section" in entry:
+            yield from listed(entry["contents"], entry["section"])
+        else:
+            yield entry["file"], section, entry.get("text", "")
 
 
 def list_pages(config: dict, nbs: Path) -> list[Page]:
     "The pages in the order of the sidebar, which must name each notebook once."
-    listed = []
-    for part in config["website"]["sidebar"]["contents"]:
-        if "section" in part:
-            listed += [(source, part["section"]) for source in part["contents"]]
-        else:
-            listed.append((part["file"], ""))
-    named = {source for source, _ in listed}
+    entries = list(listed(config["website"]["sidebar"]["contents"]))
+    named = {source for source, _, _ in entries}
     there = {path.relative_to(nbs).as_posix() for path in notebooks(nbs)}
     if lost := named - there:
         raise Stop(f"_quarto.yml lists {', '.join(sorted(lost))}, not found in {nbs.name}")
     if lost := there - named:
         raise Stop(f"{', '.join(sorted(lost))} would have no link: _quarto.yml does not list it")
-    return [read_page(nbs, source, section) for source, section in listed]
+    return [read_page(nbs, *entry) for entry in entries]
 
 
 def published_names(pages: list[Page]) -> dict[str, str]:
