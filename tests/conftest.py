@@ -51,10 +51,12 @@ def tool(name):
 def pytest_configure(config):
     """Keep compiled programs between tests, the programs they start, and runs.
 
-    `pytest --cache-clear` forgets them. And let programs be interrupted, also where a shell that
-    started all this with `&` has them ignore Ctrl-C."""
+    `pytest --cache-clear` forgets them. And let programs be interrupted and hung up on, also where
+    a shell with `&`, or `nohup`, has them ignore that."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(config.cache.mkdir("jax")))
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
 

@@ -358,8 +358,7 @@ KINDS = ["index", "gradient_descent", "live", "gallery", "errata", "glossary", "
 KINDS += ["library/plotting", "library/command_line"]
 
 
-@pytest.mark.parametrize("width", [390, 1280])
-@pytest.mark.parametrize("mode", ["light", "dark"])
+@pytest.mark.parametrize("mode, width", [("light", 390), ("dark", 1280)])
 def test_axe_finds_nothing_on_any_kind_of_page(browser, site, mode, width):
     axe = installed("axe_playwright_python.sync_playwright").Axe()
     tab, _ = visit(browser, site.as_uri(), mode, width)

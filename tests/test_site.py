@@ -507,15 +507,14 @@ def violations(axe, tab, **options):
     return axe.run(tab, options=options or None).response["violations"]
 
 
-@pytest.mark.parametrize("mode, width", [("dark", 390), ("light", 1280)])
-def test_accessibility(browser, site, built, mode, width):
+def test_accessibility(browser, built):
+    "Of every page; tests/test_reach.py looks at some in other sizes and colours, and at Quarto's."
     axe = installed("axe_playwright_python.sync_playwright").Axe()
-    tab, _ = visit(browser, site.as_uri(), mode, width)
+    tab, _ = visit(browser, built.as_uri())
     # contrast is looked at in every state of every page above, and faster
     rules = {"color-contrast": {"enabled": False}}
-    few = [site / "index.html", site / "live.html"]
     found = set()
-    for path in to_look_at(site, built, site.as_uri()) if width > 1000 else few:
+    for path in sorted(built.rglob("*.html")):
         tab.goto(path.as_uri())
         for fault in violations(axe, tab, resultTypes=["violations"], rules=rules):
             if fault["impact"] in ("serious", "critical"):

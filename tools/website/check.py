@@ -6,6 +6,7 @@ seconds, and sees neither what a `srcset` names nor a link that leaves the site.
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -31,7 +32,7 @@ class Content(HTMLParser):
     SOURCES = set("img script iframe video audio source embed".split())
     NO_PROSE = set("style script math code pre title".split())
 
-    def __init__(self, path: Path):
+    def __init__(self, page: str):
         super().__init__()
         self.ids: list[str] = []
         self.links: list[str] = []
@@ -41,7 +42,7 @@ class Content(HTMLParser):
         self.open: list[str] = []  # tags
         self.title = ""
         self.prose = ""
-        self.feed(path.read_text(encoding="utf-8"))
+        self.feed(page)
 
     def handle_starttag(self, tag, attrs):
         attrs = {name: value or "" for name, value in attrs}
@@ -84,6 +85,11 @@ class Content(HTMLParser):
             self.loads += style_loads(data)
         if not self.NO_PROSE & set(self.open):
             self.prose += data
+
+
+@lru_cache(1000)  # a page that has not changed since the last check is not read again
+def content(page: str) -> Content:
+    return Content(page)
 
 
 class Links:
@@ -149,7 +155,7 @@ def faults_of_page(path: Path, page: Content, links: Links) -> Iterator[str]:
 
 def faults(site: Path) -> list[str]:
     "All faults of the built site, as `page: fault`."
-    pages = {path: Content(path) for path in sorted(site.rglob("*.html"))}
+    pages = {p: content(p.read_text(encoding="utf-8")) for p in sorted(site.rglob("*.html"))}
     links = Links(site, pages)
     found = {path: [*faults_of_page(path, page, links)] for path, page in pages.items()}
     for path in sorted(site.rglob("*.css")):
