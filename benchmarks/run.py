@@ -183,6 +183,24 @@ def inpainting(folder: Path, rounds: int) -> dict:
     )
 
 
+def families(folder: Path, rounds: int) -> dict:
+    """Ten photographs under eight families of masks, once: the same fills come every time.
+
+    Needs Debian's packages, from which the photographs are.
+    """
+    subprocess.run([sys.executable, HERE / "photographs.py", folder], check=True)
+    peers = {
+        "OpenCV, FSR_FAST": "fsr_fast",
+        "scikit-image, biharmonic": "biharmonic",
+        "harmonic": "harmonic",
+        "OpenCV, Telea": "telea",
+        "OpenCV, Navier-Stokes": "navier_stokes",
+    }
+    programs = {"cadl_flax": ("families_ours", folder / "judged")}
+    programs |= {label: ("families", folder / "judged", method) for label, method in peers.items()}
+    return in_turn(programs, 1)
+
+
 def start(folder: Path, rounds: int) -> dict:
     """From typing `cadl-flax paint` to its first epoch, and the imports alone.
 
@@ -227,7 +245,18 @@ def gigapixel(folder: Path, rounds: int) -> dict:
 
 WORKS = {
     work.__name__: work
-    for work in (lecture, tried, reach, memorise, inpainting, start, size, scaling, gigapixel)
+    for work in (
+        lecture,
+        tried,
+        reach,
+        memorise,
+        inpainting,
+        families,
+        start,
+        size,
+        scaling,
+        gigapixel,
+    )
 }
 
 

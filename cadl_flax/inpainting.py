@@ -9,11 +9,13 @@ import os
 import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib.resources import files
 from itertools import product
 from typing import NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import safetensors.numpy
 from flax import nnx
@@ -25,13 +27,15 @@ from .checks import is_broken_fork
 from cadl_flax.correcting import (
     NOISE_FLOOR,
     Corrector,
-    bend,
+    as_stored,
     correction,
-    fold,
-    unfold,
     fit_plane,
+    fold,
+    halve,
     local_detail,
     network_inputs,
+    sheet,
+    unfold,
 )
 from .masks import read_mask
 from .tracking import load
@@ -40,28 +44,30 @@ from .tracking import load
 __all__ = ['inpaint', 'numpy_correction']
 
 # %% ../nbs/library/inpainting.ipynb #7eabad9f
-_HALO = 24  # pixels around a block that are seen: more than the network looks
+_HALO = 24  # pixels around a block that the surface is found for
+_REACH = 48  # pixels around a block that the network sees
+_COARSEST = 8  # pixels along the side of what the network takes for one, where it looks farthest
 
 _Block = tuple[slice, slice]
 
 
 def _cuts(n: int, longest: int) -> list[tuple[int, int]]:
-    "Begin and end of the pieces of a side of `n` pixels: about equal, beginning at even places."
+    "Begin and end of the pieces of a side of `n` pixels: about equal, beginning at multiples of 8."
     n_pieces = -(-n // longest)
-    begins = [2 * -(-i * n // (2 * n_pieces)) for i in range(n_pieces)]
+    begins = [_COARSEST * -(-i * n // (_COARSEST * n_pieces)) for i in range(n_pieces)]
     return list(zip(begins, [*begins[1:], n]))
 
 
 def _blocks(
-    shape: tuple[int, int], longest: int, missing: np.ndarray
+    shape: tuple[int, int], longest: int, missing: np.ndarray, halo: int = _HALO
 ) -> list[tuple[_Block, _Block]]:
     "Blocks with a missing pixel, at most `longest` by `longest`, without and with their halo."
     found = []
     for (top, bottom), (left, right) in product(*(_cuts(n, longest) for n in shape)):
         inner = np.s_[top:bottom, left:right]
         outer = np.s_[
-            max(top - _HALO, 0) : bottom + _HALO,
-            max(left - _HALO, 0) : right + _HALO,
+            max(top - halo, 0) : bottom + halo,
+            max(left - halo, 0) : right + halo,
         ]
         if missing[inner].any():
             found.append((inner, outer))
@@ -73,7 +79,7 @@ def _within(inner: _Block, outer: _Block) -> _Block:
     return tuple(slice(a.start - b.start, a.stop - b.start) for a, b in zip(inner, outer))
 
 # %% ../nbs/library/inpainting.ipynb #d2e8b6f4
-_SEEN = 5  # pixels from a missing one: what lies beyond has no influence
+_SEEN = 25  # pixels from a missing one: what lies beyond has no influence
 _STENCIL = 2  # pixels from a missing one: what the sheet is pinned to, and the kernels reach
 _MARGIN = 0.25  # of the range within `_STENCIL`, by which other seen pixels may leave it
 
@@ -155,30 +161,32 @@ def _continued(values: np.ndarray, unseen: np.ndarray) -> np.ndarray:
 
 def _from_half_size(
     values: np.ndarray, missing: np.ndarray, far: np.ndarray, unseen: np.ndarray
-) -> np.ndarray:
-    "Colours `(n, channels)` of the `far` pixels, from the picture of half the size."
+) -> list[np.ndarray]:
+    "Fill and pull `(n, channels)` of the `far` pixels, from the picture of half the size."
     seen = ~(missing | unseen)
     n_seen = _halve(seen)
     sums = _halve(np.where(seen[..., None], values, 0))
     coarse = _continued(sums / np.maximum(n_seen, 1), n_seen[..., 0] == 0)
-    coarse = _fill(coarse, _halve(~missing)[..., 0] == 0)
     places = [(along - 0.5) / 2 for along in np.nonzero(far)]
-    channels = [coarse[..., c] for c in range(coarse.shape[-1])]
-    return np.stack(
-        [ndimage.map_coordinates(c, places, order=1, mode="nearest") for c in channels], -1
-    )
+    look_up = partial(ndimage.map_coordinates, coordinates=places, order=1, mode="nearest")
+    return [
+        np.stack([look_up(channel) for channel in np.moveaxis(surface, -1, 0)], -1)
+        for surface in _fill(coarse, _halve(~missing)[..., 0] == 0)
+    ]
 
 # %% ../nbs/library/inpainting.ipynb #ca21d39b
 _LONGEST_SOLVED = 128  # pixels along the side of a block for `bend`
 
 
-def _sheet(values: np.ndarray, missing: np.ndarray, unseen: np.ndarray) -> np.ndarray:
-    "The surface that bends least over a block, whatever is at its `unseen` pixels."
+def _sheet(
+    values: np.ndarray, missing: np.ndarray, unseen: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    "The `sheet` over a block, whatever is at its `unseen` pixels."
     values = values.astype(np.float64)
     seen = ~(missing | unseen)
     if unseen.any() and seen.any():
         values[unseen] = fit_plane(values, seen)[unseen]
-    return bend(values, missing)
+    return sheet(values, missing)
 
 
 def _fill(
@@ -188,127 +196,29 @@ def _fill(
     *,
     unseen: np.ndarray | None = None,
     wanted: np.ndarray | None = None,
-) -> np.ndarray:
-    "The surface that bends least, in blocks with a `wanted` pixel, `(h, w, channels)`."
+) -> tuple[np.ndarray, np.ndarray]:
+    "Fill and pull of the `sheet`, in blocks with a `wanted` pixel, `(h, w, channels)` each."
     if unseen is None:
         unseen = np.zeros_like(missing)
-    filled = values.copy()
+    filled, pull = values.copy(), np.zeros_like(values)
     far = missing & (ndimage.distance_transform_edt(missing) > _HALO / 2)
     if far.any():
-        filled[far] = _from_half_size(values, missing, far, unseen)
+        filled[far], pull[far] = _from_half_size(values, missing, far, unseen)
     near = missing & ~far
 
-    def solve(block: tuple[_Block, _Block]) -> np.ndarray:
+    def solve(block: tuple[_Block, _Block]) -> list[np.ndarray]:
         inner, outer = block
-        surface = _sheet(filled[outer], near[outer], unseen[outer])
-        return surface[_within(inner, outer)]
+        surfaces = _sheet(filled[outer], near[outer], unseen[outer])
+        return [surface[_within(inner, outer)] for surface in surfaces]
 
     to_solve = near if wanted is None else near & wanted
     blocks = _blocks(missing.shape, _LONGEST_SOLVED, to_solve)
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         solved = tqdm(pool.map(solve, blocks), "filling", len(blocks), disable=not progress)
-        for surface, (inner, _) in zip(solved, blocks):
-            filled[inner] = surface
-    return filled
-
-# %% ../nbs/library/inpainting.ipynb #ab107daa
-_SIDES = (96, 176, 304)  # what blocks are padded to: each pair of sides is a program to compile
-
-
-def _padded_side(n: int) -> int:
-    "The smallest side that a block of `n` pixels fits into."
-    return min(side for side in _SIDES if side >= n)
-
-
-def _mirrored(part: np.ndarray, mirrors: Sequence[_Block]) -> np.ndarray:
-    "Mirror images of `(h, w, ...)`, padded behind: `(n, padded h, padded w, ...)`."
-    h, w = part.shape[:2]
-    padding = [(0, _padded_side(h) - h), (0, _padded_side(w) - w)]
-    padding += [(0, 0)] * (part.ndim - 2)
-    return np.stack([np.pad(part[mirror], padding) for mirror in mirrors])
-
-
-_SMOOTH = 0.03, 0.1  # roughness beside contrast: up to which nothing is added, from which all
-
-
-def _share(fill: np.ndarray, contrast: np.ndarray, pinning: np.ndarray) -> np.ndarray:
-    "How much of a correction to add, `(h, w)`: the smoother what pins the sheet, the less."
-    radius = 2
-    padded = np.pad(fill.mean(-1), radius, mode="reflect", reflect_type="odd")
-    bending = ndimage.laplace(ndimage.laplace(padded))[radius:-radius, radius:-radius]
-    squares, n = np.where(pinning, (bending / 20) ** 2, 0), pinning.astype(np.float32)
-    means = []
-    for side in (9, 4 * _SEEN + 13):  # the wider one counts where the narrow one finds none
-        means.append([ndimage.uniform_filter(a, side, mode="constant") for a in (squares, n)])
-    (near, n_near), (wide, n_wide) = means
-    power = (near + 1e-3 * wide).clip(0) / (n_near + 1e-3 * n_wide + 1e-9)
-    rough = np.sqrt(power / (contrast**2 - NOISE_FLOOR**2).clip(1e-12))
-    smallest, full = _SMOOTH
-    return ((rough - smallest) / (full - smallest)).clip(0, 1)
-
-
-def _correction(network: Corrector | dict[str, np.ndarray], *parts: np.ndarray) -> np.ndarray:
-    "What the network, or its weights in NumPy, adds to fills."
-    if isinstance(network, dict):
-        return numpy_correction(network, *parts)
-    return np.asarray(correction(network, *parts))
-
-
-def _corrected(
-    network: Corrector | dict[str, np.ndarray],
-    fill: np.ndarray,
-    missing: np.ndarray,
-    mirrors: Sequence[_Block] = _MIRRORS,
-    progress: bool = False,
-    *,
-    wanted: np.ndarray | None = None,
-    hole: _Hole | None = None,
-    limits: np.ndarray | None = None,
-) -> np.ndarray:
-    "The fill `(h, w, channels)` with what the network adds at the wanted pixels, in blocks."
-    corrected = fill.copy()
-    wanted = missing if wanted is None else wanted
-    longest = _SIDES[-1]
-    if max(missing.shape) > longest:
-        longest -= 2 * _HALO
-    blocks = _blocks(missing.shape, longest, wanted)
-    for inner, outer in tqdm(blocks, "correcting", disable=not progress):
-        h, w = missing[outer].shape
-        part = fill[outer] if hole is None else _continued(fill[outer], hole.unseen[outer])
-        seen, detail, contrast = network_inputs(part, missing[outer])
-        inside = np.ones((h, w), np.float32)
-        parts = [_mirrored(a, mirrors) for a in (seen, inside, detail, contrast)]
-        added = _correction(network, *parts)
-        mean = np.mean([part[:h, :w][mirror] for part, mirror in zip(added, mirrors)], axis=0)
-        if hole is None:
-            part = part + mean
-        else:
-            share = _share(part, contrast, hole.pinning[outer])
-            nearby = ndimage.maximum_filter(np.where(missing[outer], share, 0), 2 * _HALO + 1)
-            rough, smooth = limits
-            low, high = np.moveaxis(smooth + nearby[..., None, None] * (rough - smooth), -1, 0)
-            part = np.clip(part + mean * share[..., None], low, high)
-        corrected[inner][wanted[inner]] = part[_within(inner, outer)][wanted[inner]]
-    return corrected
-
-# %% ../nbs/library/inpainting.ipynb #0bf42e6e
-_WEIGHTS = files("cadl_flax").joinpath("inpainting.safetensors")
-
-
-def _trained() -> Corrector | dict[str, np.ndarray]:
-    "The network that comes with the package; its weights alone where JAX would hang."
-    return _weights() if is_broken_fork() else _network()
-
-
-@lru_cache(1)
-def _weights() -> dict[str, np.ndarray]:
-    return safetensors.numpy.load_file(_WEIGHTS)
-
-
-@lru_cache(1)
-def _network() -> Corrector:
-    untrained = nnx.eval_shape(lambda: Corrector(rngs=nnx.Rngs(0)))
-    return load(_WEIGHTS, untrained)
+        for (fill, stretched), (inner, _) in zip(solved, blocks):
+            filled[inner] = fill
+            pull[inner][near[inner]] = stretched[near[inner]]
+    return filled, pull
 
 # %% ../nbs/library/inpainting.ipynb #f86c5a88
 _ROOMS = 0.05, 0.25  # of the range of the seen pixels, by which rough and smooth fills may leave it
@@ -339,6 +249,155 @@ def _held(dtype: np.dtype) -> tuple[float, float]:
     if np.iinfo(dtype).max >= 2**53:  # rounded up to a float that the dtype does not hold
         largest = np.nextafter(largest, 0)
     return smallest, largest
+
+# %% ../nbs/library/inpainting.ipynb #d47b02a9
+_WIDE = 3  # pixels: how deep a hole is that is held in the range of what is around it
+
+
+def _held_in_holes(
+    part: np.ndarray, missing: np.ndarray, seen: np.ndarray, nearby: np.ndarray
+) -> np.ndarray:
+    "The part, each wide hole held in the range of what is seen within its own width."
+    depth = ndimage.distance_transform_edt(missing)
+    labels, _ = ndimage.label(depth > 1.5, np.ones((3, 3)))
+    held = part.copy()
+    for number, box in enumerate(ndimage.find_objects(labels), 1):
+        deepest = depth[box][labels[box] == number].max()
+        if deepest < _WIDE:
+            continue
+        width = int(2 * deepest)
+        around = tuple(slice(max(s.start - width, 0), s.stop + width) for s in box)
+        distance = ndimage.distance_transform_edt(labels[around] != number)
+        known = part[around][seen[around] & (distance <= width)]
+        if not known.size:
+            continue
+        inside = missing[around] & (distance < 2)
+        rough, smooth = _ROOMS
+        room = smooth + nearby[around][inside].max() * (rough - smooth)
+        low, high = known.min(0), known.max(0)
+        room = room * (high - low)
+        held[around][inside] = np.clip(part[around][inside], low - room, high + room)
+    return held
+
+# %% ../nbs/library/inpainting.ipynb #ab107daa
+_SIDES = (96, 176, 264, 512)  # what blocks are padded to: a pair of sides is a program
+_LARGEST_OF_FOUR = 264  # pixels along the sides of what is looked at in four mirror images
+
+
+def _padded_side(n: int) -> int:
+    "The smallest side that a block of `n` pixels fits into."
+    return min(side for side in _SIDES if side >= n)
+
+
+def _padded(part: np.ndarray) -> np.ndarray:
+    "A block `(h, w, ...)` padded behind: `(1, padded h, padded w, ...)`."
+    h, w = part.shape[:2]
+    padding = [(0, _padded_side(h) - h), (0, _padded_side(w) - w)]
+    padding += [(0, 0)] * (part.ndim - 2)
+    return np.pad(part, padding)[None]
+
+
+_SMOOTH = 0.05, 0.1  # roughness beside contrast: up to which nothing is added, from which all
+
+
+def _share(fill: np.ndarray, contrast: np.ndarray, pinning: np.ndarray) -> np.ndarray:
+    "How much of a correction to add, `(h, w)`: the smoother what pins the sheet, the less."
+    radius = 2
+    padded = np.pad(fill.mean(-1), radius, mode="reflect", reflect_type="odd")
+    bending = ndimage.laplace(ndimage.laplace(padded))[radius:-radius, radius:-radius]
+    squares, n = np.where(pinning, (bending / 20) ** 2, 0), pinning.astype(np.float32)
+    means = []
+    for side in (9, 33):  # the wider one counts where the narrow one finds none
+        means.append([ndimage.uniform_filter(a, side, mode="constant") for a in (squares, n)])
+    (near, n_near), (wide, n_wide) = means
+    power = (near + 1e-3 * wide).clip(0) / (n_near + 1e-3 * n_wide + 1e-9)
+    rough = np.sqrt(power / (contrast**2 - NOISE_FLOOR**2).clip((NOISE_FLOOR / 10) ** 2))
+    smallest, full = _SMOOTH
+    is_pinned = n_wide > 1e-6
+    share = np.where(is_pinned, (rough - smallest) / (full - smallest), 0).clip(0, 1)
+    return np.where(is_pinned, share, _largest_near(share))
+
+
+def _largest_near(share: np.ndarray) -> np.ndarray:
+    "The largest within the halo of a block."
+    return ndimage.maximum_filter(share, 2 * _HALO + 1)
+
+
+def _correction(
+    network: Corrector | dict[str, np.ndarray],
+    parts: Sequence[np.ndarray],
+    mirrors: Sequence[_Block],
+) -> np.ndarray:
+    "What the network, or its weights in NumPy, adds to a block: the mean over mirror images."
+    correct = numpy_correction if isinstance(network, dict) else correction
+    h, w = parts[0].shape[:2]
+    total = 0
+    for mirror in mirrors:  # one at a time: together they take more memory, and no less time
+        added = np.asarray(correct(network, *(_padded(part[mirror]) for part in parts)))
+        total = total + added[0, :h, :w][mirror]
+    return total / len(mirrors)
+
+
+def _corrected(
+    network: Corrector | dict[str, np.ndarray],
+    fill: np.ndarray,
+    pull: np.ndarray,
+    missing: np.ndarray,
+    progress: bool = False,
+    *,
+    wanted: np.ndarray | None = None,
+    hole: _Hole | None = None,
+    limits: np.ndarray | None = None,
+) -> np.ndarray:
+    "The fill `(h, w, channels)` with what the network adds at the wanted pixels, in blocks."
+    corrected = fill.copy()
+    wanted = missing if wanted is None else wanted
+    is_large = max(missing.shape) > _LARGEST_OF_FOUR
+    mirrors = _MIRRORS[::3] if is_large else _MIRRORS  # of a large one, itself and upside down
+    longest = _SIDES[-1]
+    if max(missing.shape) > longest:
+        longest -= 2 * _REACH
+    blocks = _blocks(missing.shape, longest, wanted, _REACH)
+    for inner, outer in tqdm(blocks, "correcting", disable=not progress):
+        part = fill[outer] if hole is None else _continued(fill[outer], hole.unseen[outer])
+        seen, detail, contrast = network_inputs(part, pull[outer], missing[outer])
+        inside = np.ones(part.shape[:2], np.float32)
+        parts = seen, inside, detail, pull[outer], contrast
+        mean = _correction(network, parts, mirrors)
+        if hole is None:
+            part = part + mean
+        else:
+            share = _share(part - pull[outer], contrast, hole.pinning[outer])
+            nearby = _largest_near(np.where(missing[outer], share, 0))
+            # a hole in a smooth surface is bent all through: the top of a hill is not flat
+            bent = part - (1 - nearby[..., None]) * pull[outer]
+            rough, smooth = limits
+            low, high = np.moveaxis(smooth + nearby[..., None, None] * (rough - smooth), -1, 0)
+            filled = np.clip(bent + mean * share[..., None], low, high)
+            part = np.where(missing[outer][..., None], filled, part)
+            part = _held_in_holes(part, missing[outer], hole.seen[outer], nearby)
+        corrected[inner][wanted[inner]] = part[_within(inner, outer)][wanted[inner]]
+    return corrected
+
+# %% ../nbs/library/inpainting.ipynb #0bf42e6e
+_WEIGHTS = files("cadl_flax").joinpath("inpainting.safetensors")
+
+
+def _trained() -> Corrector | dict[str, np.ndarray]:
+    "The network that comes with the package; its weights alone where JAX would hang."
+    return _weights() if is_broken_fork() else _network()
+
+
+@lru_cache(1)
+def _weights() -> dict[str, np.ndarray]:
+    weights = safetensors.numpy.load_file(_WEIGHTS)
+    return {name: np.float32(values) for name, values in weights.items()}
+
+
+@lru_cache(1)
+def _network() -> Corrector:
+    untrained = nnx.eval_shape(lambda: as_stored(Corrector(rngs=nnx.Rngs(0))))
+    return jax.tree.map(lambda values: values.astype(jnp.float32), load(_WEIGHTS, untrained))
 
 # %% ../nbs/library/inpainting.ipynb #d9fba3c4
 _UNIT = 1 / 16  # numbers are made so much smaller first, lest their range overflows
@@ -384,11 +443,11 @@ _LONGEST_LOOKED_AT = 64  # pixels along their sides
 
 def _likeness(fill: np.ndarray, hole: _Hole, mask: np.ndarray) -> np.ndarray:
     "How alike the details of channels are, in shape and size: 1 if equal, `(channels, channels)`."
-    compared = hole.seen & _around(mask, 3 * _SEEN)
+    compared = hole.seen & _around(mask, 15)
     blocks = _blocks(mask.shape, _LONGEST_LOOKED_AT, compared)
     products = np.full((fill.shape[-1],) * 2, 1e-30)
     for _, outer in blocks[:: -(-len(blocks) // _N_LOOKED_AT) or 1]:
-        detail, _ = local_detail(_continued(fill[outer], hole.unseen[outer]))
+        detail, _ = local_detail(_continued(fill[outer], hole.unseen[outer]), hole.seen[outer])
         detail = ndimage.uniform_filter(detail, (3, 3, 1))  # noise differs between channels
         detail = detail[compared[outer]].astype(np.float64)
         products += detail.T @ detail
@@ -408,12 +467,14 @@ def _pictures(
     return [np.flatnonzero(labels == i) for i in range(n_pictures)]
 
 
-def _joined(fill: np.ndarray, ranges: Sequence[_Range]) -> tuple[np.ndarray, _Range]:
-    "Channels that go from 0 to 1 in the range of all of them, and that range."
+def _joined(
+    fill: np.ndarray, pull: np.ndarray, ranges: Sequence[_Range]
+) -> tuple[np.ndarray, np.ndarray, _Range]:
+    "Channels that go from 0 to 1 in the range of all of them, their pull, and that range."
     whole = _Range(min(r.low for r in ranges), max(r.high for r in ranges))
     spans = np.array([r.span for r in ranges]) / whole.span
     lows = np.array([r.low - whole.low for r in ranges]) / whole.span
-    return (fill * spans + lows).astype(np.float32), whole
+    return (fill * spans + lows).astype(np.float32), (pull * spans).astype(np.float32), whole
 
 # %% ../nbs/library/inpainting.ipynb #ceafd8b9
 def _filled(
@@ -427,14 +488,15 @@ def _filled(
         return filled / _UNIT
     ranges = [ranges[c] for c in varied]
     limits = np.array([[r.limits(values.dtype, room) for r in ranges] for room in _ROOMS])
-    options = dict(unseen=hole.unseen, wanted=_around(mask, _HALO))
-    fill = _fill(np.dstack([scaled[c] for c in varied]), hole.missing, progress, **options)
+    options = dict(unseen=hole.unseen, wanted=_around(mask, _REACH))
+    fill, pull = _fill(np.dstack([scaled[c] for c in varied]), hole.missing, progress, **options)
     for c, r in enumerate(ranges):
         fill[..., c] = np.clip(fill[..., c], *r.scaled(limits[1, c]))
     for picture in _pictures(fill, hole, mask, ranges):
-        joined, whole = _joined(fill[..., picture], [ranges[i] for i in picture])
+        of_picture = [ranges[i] for i in picture]
+        *joined, whole = _joined(fill[..., picture], pull[..., picture], of_picture)
         options = dict(wanted=mask, hole=hole, limits=whole.scaled(limits[:, picture]))
-        corrected = _corrected(_trained(), joined, hole.missing, progress=progress, **options)
+        corrected = _corrected(_trained(), *joined, hole.missing, progress=progress, **options)
         in_range = corrected[mask].astype(np.float64) * whole.span + whole.low
         filled[:, varied[picture]] = np.clip(in_range, *limits[1, picture].T)
     with np.errstate(over="ignore"):
@@ -442,12 +504,12 @@ def _filled(
 
 # %% ../nbs/library/inpainting.ipynb #d5b6efc0
 def _window(missing: np.ndarray) -> _Block:
-    "The part of a picture that a fill depends on: of even sides, unless it ends with the picture."
+    "The part of a picture that a fill depends on: of whole squares of 8 pixels, unless it ends with the picture."
     parts = []
     for axis in (1, 0):
         places = np.flatnonzero(missing.any(axis))
-        begin = max(places[0] - _HALO, 0) // 2 * 2
-        parts.append(slice(begin, (places[-1] + _HALO) // 2 * 2 + 2))
+        begin = max(places[0] - _REACH, 0) // _COARSEST * _COARSEST
+        parts.append(slice(begin, (places[-1] + _REACH) // _COARSEST * _COARSEST + _COARSEST))
     return tuple(parts)
 
 
@@ -680,10 +742,10 @@ def inpaint(
 ) -> np.ndarray:
     """Fill in what is missing of a picture.
 
-    The missing pixels get the surface that bends least, corrected by a small network that comes
-    with the package. Channels that show the same things, such as red, green and blue, are
+    The missing pixels get a surface that bends little at the rim of a hole and is stretched inside
+    it, corrected by a small network that comes with the package. Channels that show the same things, such as red, green and blue, are
     corrected together, and any other channel by itself, each in its own range. Known pixels more
-    than five rows or columns from every missing one have no influence. The same input gives the
+    than 25 rows or columns from every missing one have no influence. The same input gives the
     same picture.
 
     Parameters
@@ -751,20 +813,38 @@ def numpy_correction(
     seen: np.ndarray,  # as for `correction`
     inside: np.ndarray,
     detail: np.ndarray,
+    pull: np.ndarray,
     contrast: np.ndarray,
 ) -> np.ndarray:  # as from `correction`, to rounding
     "What `correction` returns, without JAX."
-    edge = fold(inside[..., None]).max(-1, keepdims=True)
-    guide, known = seen[..., :1], seen[..., 1:]
-    x = fold(np.concatenate([guide, known - 0.5, guide * known], -1))
-    x = _convolve(x * edge, weights, "first")
-    n_hidden = sum(name.startswith("model.hidden.") and name.endswith("kernel") for name in weights)
-    for i in range(n_hidden):
-        x = x + _convolve(np.maximum(x, 0) * edge, weights, f"hidden.{i}")
+    edge = halve(inside[..., None])
+    guide, known, pulled = np.split(seen, 3, axis=-1)
+    x = fold(np.concatenate([guide, known - 0.5, guide * known, pulled], -1))
+    x = _scale(_convolve(x * edge, weights, "first"), edge, weights, "scale")
     kernels = unfold(_convolve(np.maximum(x, 0), weights, "last"))
-    return np.stack(
-        [_apply(kernels, detail[..., c], contrast) for c in range(detail.shape[-1])], -1
-    )
+    added = [
+        _apply(kernels, detail[..., c], pull[..., c], contrast) for c in range(detail.shape[-1])
+    ]
+    return np.stack(added, -1)
+
+
+def _scale(
+    x: np.ndarray, inside: np.ndarray, weights: dict[str, np.ndarray], name: str
+) -> np.ndarray:
+    "What a `Scale` of this name makes of features."
+
+    def look(x, when):
+        layers = [layer for layer in weights if layer.startswith(f"model.{name}.{when}.")]
+        for i in range(len(layers) // 2):  # each has a kernel and a bias
+            x = x + _convolve(np.maximum(x, 0) * inside, weights, f"{name}.{when}.{i}")
+        return x
+
+    x = look(x, "before")
+    if f"model.{name}.down.kernel" in weights:
+        coarser = _convolve(fold(x), weights, f"{name}.down")
+        coarser = _scale(coarser, halve(inside), weights, f"{name}.coarser")
+        x = x + unfold(_convolve(np.maximum(coarser, 0), weights, f"{name}.up"))
+    return look(x, "after")
 
 
 def _convolve(x: np.ndarray, weights: dict[str, np.ndarray], layer: str) -> np.ndarray:
@@ -779,11 +859,13 @@ def _convolve(x: np.ndarray, weights: dict[str, np.ndarray], layer: str) -> np.n
     return out
 
 
-def _apply(kernels: np.ndarray, detail: np.ndarray, contrast: np.ndarray) -> np.ndarray:
+def _apply(
+    kernels: np.ndarray, detail: np.ndarray, pull: np.ndarray, contrast: np.ndarray
+) -> np.ndarray:
     "What is to be added to one channel, as `apply_kernels` says."
     h, w = detail.shape[1:]
     padded = np.pad(detail, [(0, 0), (2, 2), (2, 2)])
-    added = kernels[..., 25] * contrast
+    added = kernels[..., 25] * contrast + kernels[..., 26] * pull
     for number, (i, j) in enumerate(product(range(5), repeat=2)):
         added += kernels[..., number] * padded[:, i : i + h, j : j + w]
     return added

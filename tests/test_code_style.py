@@ -89,6 +89,26 @@ def long_functions(source: Source) -> Iterator[str]:
             yield f"{source.name}:{node.lineno}: {node.name} has {n_lines} lines"
 
 
+def below_root(node: ast.expr) -> list[str] | None:
+    "The parts of a path that is written with slashes from `ROOT` on."
+    if isinstance(node, ast.Name):
+        return [] if node.id == "ROOT" else None
+    if not isinstance(node, ast.BinOp) or not isinstance(node.op, ast.Div):
+        return None
+    above = below_root(node.left)
+    if above is None or not isinstance(node.right, ast.Constant):
+        return None
+    return [*above, str(node.right.value)]
+
+
+def lost_paths(source: Source) -> Iterator[str]:
+    "What a test reads may have moved, and a test that seldom runs does not tell."
+    for node in ast.walk(ast.parse(source.text)):
+        parts = below_root(node) if isinstance(node, ast.BinOp) else None
+        if parts and not ROOT.joinpath(*parts).exists():
+            yield f"{source.name}:{node.lineno}: {'/'.join(parts)}"
+
+
 def is_private(name: str) -> bool:
     "Whether a name begins with one underscore."
     return name.startswith("_") and not name.startswith("__")
@@ -236,6 +256,18 @@ def test_modules_take_only_public_names_from_each_other() -> None:
     "Tests may look inside."
     found = places(private_imports, python_files("cadl_flax", "tools", "benchmarks") + all_cells())
     assert_none(found, "give the name to its users without an underscore")
+
+
+def test_paths_in_tests_are_there() -> None:
+    assert_none(places(lost_paths, python_files("tests")), "nothing is there")
+
+
+def test_a_path_that_is_not_there_is_found() -> None:
+    text = 'A = ROOT / "tests" / "conftest.py"\nB = ROOT / "tests" / "nowhere" / "x.py"'
+    assert [*lost_paths(Source("x.py", text))] == [
+        "x.py:2: tests/nowhere/x.py",
+        "x.py:2: tests/nowhere",
+    ]
 
 
 def test_lessons_use_what_they_export() -> None:

@@ -15,8 +15,17 @@ from scipy.sparse.linalg import spsolve
 from skimage import data, draw
 
 from cadl_flax import inpaint
-from cadl_flax.correcting import Corrector, bend, bending_matrix, fit_plane
-from cadl_flax.inpainting import _corrected, _fill
+from cadl_flax.correcting import (
+    Corrector,
+    bend,
+    bending_matrix,
+    fit_plane,
+    network_inputs,
+    sheet,
+    stretch,
+    stretching_matrix,
+)
+from cadl_flax.inpainting import _corrected, _fill, _held_in_holes
 from cadl_flax.pictures import psnr
 
 NAME = "scratch"
@@ -117,6 +126,11 @@ def rectangle(shape, top, bottom, left, right):
 
 ODD = PORTRAIT[:151, :127]
 UNLIKE = np.dstack([PORTRAIT[..., 0], PORTRAIT[::-1, :, 1], PORTRAIT[:, ::-1, 2]])
+TALL = np.tile(data.coffee()[:, 300:360], (2, 1, 1))[:530]
+EDGE = np.uint8(np.where(np.indices((90, 96))[1] < 50, 60, 200))[..., None].repeat(3, -1)
+RIDGE = np.full((90, 96, 3), 40, np.uint8)  # higher under the hole than it is seen to be nearby
+RIDGE[:, 38:48], RIDGE[:, 39:47] = 70, 134
+RIDGE[:, 76:86] = 255
 CASES = {
     "scratches": (PORTRAIT, scratches((256, 256), 0)),
     "text": (PORTRAIT, written((256, 256))),
@@ -126,6 +140,13 @@ CASES = {
         scratches((151, 127), 3) | rectangle((151, 127), 0, 5, 40, 127),
     ),
     "larger than a block": (data.astronaut()[:333, :401], scratches((333, 401), 5)),
+    "more than the network takes at once": (TALL, scratches((530, 60), 6)),
+    "smaller than a window": (PORTRAIT[100:141, 90:106], scratches((41, 16), 6)),
+    "a hole held in the range around it": (
+        RIDGE,
+        rectangle((90, 96), 20, 70, 40, 46) | rectangle((90, 96), 40, 50, 80, 82),
+    ),
+    "a wide hole beside an edge": (EDGE, rectangle((90, 96), 30, 60, 40, 62)),
     "channels that are three pictures": (UNLIKE, scratches((256, 256), 7)),
     "a few pixels known": (PORTRAIT, ~rectangle((256, 256), 100, 103, 60, 64)),
     "one colour": (np.full((40, 50, 3), 77, np.uint8), scratches((40, 50), 1)),
@@ -142,28 +163,63 @@ def test_a_photo_is_mended_as_by_inpaint(tab, name):
     assert abs(np.float64(mended) - wanted)[mask].mean() <= 0.1
     if np.ptp(photo):
         ours, theirs = (psnr(picture / 255, photo / 255, mask) for picture in (mended, wanted))
-        assert abs(ours - theirs) < 0.03
+        assert abs(ours - theirs) < 0.05
 
 
-@pytest.mark.parametrize("name", ["scratches", "a large hole"])
+@pytest.mark.parametrize("name", ["scratches", "a large hole", "larger than a block"])
 def test_the_sheet_alone_is_that_of_the_package(tab, name):
     photo, mask = CASES[name]
     start = np.where(mask[..., None], 0, photo / 255)
-    theirs = _fill(start, mask)
-    filled = ask(
-        tab,
-        """(() => {
-            const [channels, mask, none] = [args[0].map(doubles), kit.bytes(args[1]), kit.bytes(args[2])];
-            return mend.finish(sheet.fill(channels, mask, none, args[3], args[4])).map(encoded);
-        })()""",
-        channels_of(start),
-        sent(np.uint8(mask)),
-        sent(np.zeros(mask.shape, np.uint8)),
-        *mask.shape,
+    theirs, pull_of_theirs = _fill(start, mask)
+    filled, pull = surfaces(
+        tab, "sheet.fill", channels_of(start), mask, np.zeros(mask.shape, bool), mask.shape
     )
-    np.testing.assert_allclose(picture_of(filled, mask.shape), theirs, atol=1e-4)
+    np.testing.assert_allclose(filled, theirs, atol=1e-4)
+    np.testing.assert_allclose(pull, pull_of_theirs, atol=1e-4)
+    assert abs(pull_of_theirs).max() > 0.05
     alone, _ = mend(tab, photo, mask)
     assert abs(alone / 255 - theirs.clip(0, 1))[mask].mean() < 0.01
+
+
+def surfaces(tab, function, channels, *pixels_and_shape):
+    "Fill and pull from a function of the page."
+    *pixels, shape = pixels_and_shape
+    found = ask(
+        tab,
+        f"""(() => {{
+            const [channels, pixels] = [args[0].map(doubles), args[1].map(kit.bytes)];
+            const {{filled, pull}} = mend.finish({function}(channels, ...pixels, ...args[2]));
+            return [filled, pull].map(surface => surface.map(encoded));
+        }})()""",
+        channels,
+        [sent(np.uint8(p)) for p in pixels],
+        shape,
+    )
+    return [picture_of(surface, shape) for surface in found]
+
+
+def solved(matrix, values, missing):
+    "The missing pixels by SciPy's solver, so that an energy is least."
+    flat = missing.ravel()
+    rows = matrix[flat]
+    pinned = np.where(flat[:, None], 0, values.reshape(flat.size, -1))
+    surface = values.copy()
+    surface[missing] = spsolve(rows[:, flat].tocsc(), -(rows @ pinned)).reshape(flat.sum(), -1)
+    return surface
+
+
+def in_page(tab, function, values, missing):
+    "What a function of the page makes of missing pixels, which hold zeros."
+    h, w = missing.shape
+    filled = ask(
+        tab,
+        f"mend.finish({function}(args[0].map(doubles), kit.bytes(args[1]), args[2], args[3])).map(encoded)",
+        channels_of(np.where(missing[..., None], 0, values)),
+        sent(np.uint8(missing)),
+        h,
+        w,
+    )
+    return picture_of(filled, (h, w))
 
 
 @pytest.mark.parametrize("h, w", [(24, 31), (2, 9), (17, 3)])
@@ -172,60 +228,124 @@ def test_the_sheet_solves_its_equations(tab, h, w):
     rng = np.random.default_rng(0)
     values, missing = rng.random((h, w, 2)), rng.random((h, w)) < 0.5
     plane = fit_plane(values, ~missing)
-    pinned = np.where(missing[..., None], 0, values - plane).reshape(h * w, 2)
-    rows = bending_matrix(h, w)[missing.ravel()]
-    solved = spsolve(rows[:, missing.ravel()].tocsc(), -(rows @ pinned))
-    theirs = np.where(missing[..., None], 0, values)
-    theirs[missing] = plane[missing] + solved
-    filled = ask(
+    bent = plane + solved(bending_matrix(h, w), values - plane, missing)
+    np.testing.assert_allclose(in_page(tab, "sheet.bend", values, missing), bent, atol=1e-5)
+    np.testing.assert_allclose(bend(values, missing), bent, atol=1e-8)
+    stretched = plane + solved(stretching_matrix(h, w), values - plane, missing)
+    np.testing.assert_allclose(in_page(tab, "sheet.stretch", values, missing), stretched, atol=1e-5)
+    np.testing.assert_allclose(stretch(values, missing), stretched, atol=1e-8)
+
+
+def test_the_sheet_bends_at_the_edge_of_a_hole_and_stretches_inside(tab):
+    "Holes in the middle and at the border, which does not count as known."
+    values = np.random.default_rng(0).random((30, 41, 2))
+    missing = rectangle((30, 41), 8, 19, 10, 22) | rectangle((30, 41), 0, 6, 30, 41)
+    start = np.where(missing[..., None], 0, values)
+    filled, pull = surfaces(tab, "sheet.sheet", channels_of(start), missing, missing.shape)
+    theirs, pull_of_theirs = sheet(values, missing)
+    np.testing.assert_allclose(filled, theirs, atol=1e-4)
+    np.testing.assert_allclose(pull, pull_of_theirs, atol=1e-4)
+    inner = rectangle((30, 41), 9, 18, 11, 21) | rectangle((30, 41), 0, 5, 31, 41)
+    assert (pull[~inner] == 0).all() and (abs(pull[inner]) > 1e-4).all()
+
+
+@pytest.mark.parametrize("share", [0, 0.4, 1])
+def test_a_wide_hole_is_held_in_the_range_around_it(tab, share):
+    "Two wide holes of three; one at the border, with nothing seen around it, stays as it is."
+    values = np.random.default_rng(0).random((40, 60, 2))
+    wide = rectangle((40, 60), 8, 15, 8, 20) | rectangle((40, 60), 22, 36, 30, 42)
+    missing = wide | rectangle((40, 60), 4, 8, 50, 53) | rectangle((40, 60), 34, 40, 0, 5)
+    values[missing] = 3 * values[missing] - 1
+    seen = ~missing
+    seen[24:, :20] = False
+    nearby = np.full(missing.shape, float(share))
+    theirs = _held_in_holes(values, missing, seen, nearby)
+    held = ask(
         tab,
-        "mend.finish(sheet.bend(args[0].map(doubles), kit.bytes(args[1]), args[2], args[3])).map(encoded)",
-        channels_of(np.where(missing[..., None], 0, values)),
-        sent(np.uint8(missing)),
-        h,
-        w,
+        """(() => {
+            const [[missing, seen], [h, w]] = [args[1].map(kit.bytes), args[3]];
+            const holes = mend.wideHoles(missing, seen, h, w);
+            return mend.heldInHoles(args[0].map(doubles), holes, doubles(args[2])).map(encoded);
+        })()""",
+        channels_of(values),
+        [sent(np.uint8(pixels)) for pixels in (missing, seen)],
+        sent(nearby),
+        missing.shape,
     )
-    np.testing.assert_allclose(picture_of(filled, (h, w)), theirs, atol=1e-5)
-    np.testing.assert_allclose(bend(values, missing), theirs, atol=1e-8)
+    held = picture_of(held, missing.shape)
+    np.testing.assert_allclose(held, theirs, atol=1e-12)
+    changed = (held != values).any(-1)
+    assert changed[wide].mean() > 0.5 and not changed[~wide].any()
 
 
-def network_in_page(tab):
-    "The Corrector with the weights that the page has."
-    network = Corrector(rngs=nnx.Rngs(0))
-    layers = [network.first, *network.hidden, network.last]
-    for layer, sent_ in zip(layers, tab.evaluate("kit.data.scratch.layers"), strict=True):
-        shape = layer.kernel.get_value().shape
+def weights_in_page(tab):
+    "The weights that the page has, by their names in the package."
+    weights = {}
+    for layer, sent_ in tab.evaluate("kit.data.scratch.layers").items():
         scales, biases = (received(sent_[key], np.float32, -1) for key in ("scales", "biases"))
-        layer.kernel.set_value(received(sent_["numbers"], np.int8, shape) * scales)
-        layer.bias.set_value(biases)
-    return network
+        numbers = received(sent_["numbers"], np.int8, (-1, len(scales)))
+        weights[f"model.{layer}.kernel"] = numbers * scales
+        weights[f"model.{layer}.bias"] = biases
+    shapes = {name: array.shape for name, array in named_weights(Corrector(rngs=nnx.Rngs(0)))}
+    assert set(shapes) == set(weights)
+    return {name: array.reshape(shapes[name]) for name, array in weights.items()}
 
 
-@pytest.mark.parametrize("h, w", [(64, 80), (51, 67)])
+def named_weights(network):
+    for path, variable in nnx.to_flat_state(nnx.state(network)):
+        yield ".".join(["model", *map(str, path)]), variable.get_value()
+
+
+@pytest.mark.parametrize("h, w", [(64, 80), (51, 67), (61, 53)])
 def test_the_network_is_that_of_the_package(tab, h, w):
+    "Also where squares of 2, 4 or 8 pixels go on beyond the border."
     photo = np.float32(PORTRAIT[30 : 30 + h, 60 : 60 + w] / 255)
-    mask = scratches((h, w), 2)
-    fill = np.float32(_fill(np.where(mask[..., None], 0, photo), mask))
-    theirs = _corrected(network_in_page(tab), fill, mask) - fill
+    mask = scratches((h, w), 2) | rectangle((h, w), 20, 32, h - 25, h - 12)
+    fill, pull = (np.float32(a) for a in _fill(np.where(mask[..., None], 0, photo), mask))
+    weights = weights_in_page(tab)
+    theirs = _corrected(weights, fill, pull, mask) - fill
     added = ask(
         tab,
         """(() => {
-            const [h, w] = args.slice(2);
-            const [looks, mask] = [mend.localDetail(args[0].map(doubles), h, w), kit.bytes(args[1])];
+            const [mask, [h, w]] = [kit.bytes(args[2]), args[3]];
+            const looks = mend.networkInputs(args[0].map(doubles), args[1].map(doubles), mask, h, w);
             const {layers} = kit.running.scratch;
-            return mend.finish(mend.correction(looks, mask, mask, layers, h, w)).map(encoded);
+            return mend.finish(mend.correction(looks, mask, layers, h, w)).map(encoded);
         })()""",
         channels_of(fill),
+        channels_of(pull),
         sent(np.uint8(mask)),
-        h,
-        w,
+        (h, w),
     )
     np.testing.assert_allclose(picture_of(added, (h, w))[mask], theirs[mask], atol=2e-5)
     assert abs(theirs[mask]).max() > 0.05
 
 
-def test_three_scratches_take_a_second(tab):
-    "Of the processor; twice that is allowed here. The page's own clock counts other programs as well."
+@pytest.mark.parametrize("h, w", [(64, 80), (20, 12)])
+def test_detail_and_contrast_are_those_of_the_package(tab, h, w):
+    "Inside a wide hole no known pixel tells the contrast; the wider window reaches over both borders."
+    photo = PORTRAIT[30 : 30 + h, 60 : 60 + w] / 255
+    mask = rectangle((h, w), 4, h - 4, 3, w - 30 if w > 60 else 9)
+    fill, pull = _fill(np.where(mask[..., None], 0, photo), mask)
+    seen, detail, contrast = network_inputs(fill, pull, mask)
+    found = ask(
+        tab,
+        """(() => {
+            const [mask, [h, w]] = [kit.bytes(args[2]), args[3]];
+            const looks = mend.networkInputs(args[0].map(doubles), args[1].map(doubles), mask, h, w);
+            return [looks.guide, looks.pulled, looks.contrast, ...looks.detail].map(encoded);
+        })()""",
+        channels_of(fill),
+        channels_of(pull),
+        sent(np.uint8(mask)),
+        (h, w),
+    )
+    theirs = np.dstack([seen[..., 0], seen[..., 2], contrast, detail])
+    np.testing.assert_allclose(picture_of(found, (h, w)), theirs, atol=1e-5)
+
+
+def test_three_scratches_take_two_seconds(tab):
+    "Of the processor, at most. The page's own clock counts other programs as well."
     session = tab.context.new_cdp_session(tab)
     session.send("Performance.enable", dict(timeDomain="threadTicks"))
 

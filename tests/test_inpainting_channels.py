@@ -147,7 +147,7 @@ NUMBERS = [-9999, -32768, float(np.finfo(np.float32).min), 1e30]
 
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
 @pytest.mark.parametrize("number", [*NUMBERS, -1e9])
-@pytest.mark.parametrize("rows", [slice(0, 14), slice(30, 45)], ids=["37 rows", "6 rows"])
+@pytest.mark.parametrize("rows", [slice(0, 14), slice(14, 25)], ids=["37 rows", "26 rows"])
 def test_what_lies_far_away_has_no_influence(rows, number, kind):
     image = HEIGHTS.astype(kind)
     changed = image.copy()
@@ -157,12 +157,13 @@ def test_what_lies_far_away_has_no_influence(rows, number, kind):
     np.testing.assert_array_equal(filled[~GAP], changed[~GAP])
 
 
-@pytest.mark.parametrize("distance", [6, 12, 40])
-def test_nothing_beyond_five_pixels_has_an_influence(distance):
+@pytest.mark.parametrize("distance", [26, 40])
+def test_nothing_beyond_25_pixels_has_an_influence(distance):
     "Also of colours, in other channels and beside a hole that takes pictures of half the size."
     mask = np.zeros((SIDE, SIDE), bool)
     mask[40:72, 40:72] = True
     near = ndimage.maximum_filter(mask, 2 * distance - 1)
+    assert not near.all()
     noise = np.random.default_rng(1).integers(0, 256, PHOTO.shape, np.uint8)
     other = np.where(near[..., None], PHOTO, noise)
     np.testing.assert_array_equal(inpaint(other, mask)[mask], inpaint(PHOTO, mask)[mask])

@@ -4,6 +4,7 @@ import base64
 import copy
 import io
 import json
+import time
 
 import numpy as np
 import pytest
@@ -230,6 +231,31 @@ def test_lessons_come_first_then_the_library(notebooks_tool):
     paths = [notebooks_tool.NBS / f"{place}.ipynb" for place in places]
     ordered = [path.stem for path in sorted(paths, key=notebooks_tool.reading_order)]
     assert ordered == ["00_pictures", "13_scaling", "checks", "benchmarks", "index"]
+
+
+def stream(text, name="stdout"):
+    return dict(output_type="stream", name=name, text=text)
+
+
+def test_a_stream_is_stored_in_one_piece(notebooks_tool):
+    figure = dict(output_type="display_data", data={})
+    outputs = [stream("a"), stream("!", "stderr"), figure, stream("b\n")]
+    joined = notebooks_tool.joined_streams(outputs)
+    assert joined == [stream("ab\n"), stream("!", "stderr"), figure]
+
+
+@pytest.mark.parametrize(
+    "written, seen",
+    [("10 %\r100 %\n", "100 %\n"), ("a\nb\rc", "a\nc"), ("a\r\nb", "a\r\nb"), ("a\rb\r", "b\r")],
+)
+def test_a_line_that_began_anew_is_stored_as_it_ended(notebooks_tool, written, seen):
+    assert notebooks_tool.joined_streams([stream(written)]) == [stream(seen)]
+
+
+def test_a_very_long_line_takes_no_time(notebooks_tool):
+    began = time.perf_counter()
+    notebooks_tool.joined_streams([stream("x" * 2_000_000)])
+    assert time.perf_counter() - began < 5  # minutes, where every place begins a search
 
 
 @pytest.mark.slow

@@ -649,7 +649,7 @@ def test_two_that_are_asked_for_other_paintings_do_not_mix_them(two_folders):
     assert not (b / "painting.png").exists()
 
 
-GIGAPIXEL = ROOT / "tests" / "benchmarks" / "peers" / "gigapixel.py"
+GIGAPIXEL = ROOT / "benchmarks" / "peers" / "gigapixel.py"
 
 
 @pytest.mark.slow

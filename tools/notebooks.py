@@ -121,7 +121,30 @@ class Client(NotebookClient):
     async def async_execute_cell(self, cell, cell_index, **kwargs):
         if cell.get("id") in self.skip:
             return cell
-        return await super().async_execute_cell(cell, cell_index, **kwargs)
+        cell = await super().async_execute_cell(cell, cell_index, **kwargs)
+        if cell["cell_type"] == "code":
+            cell["outputs"] = joined_streams(cell["outputs"])
+        return cell
+
+
+def joined_streams(outputs: list) -> list:
+    """The outputs, what was written to a stream in one piece, as a terminal shows it.
+
+    nbclient would do it too, with a pattern that takes minutes for a line of a million characters.
+    """
+    joined, streams = [], {}
+    for output in outputs:
+        stream = streams.get(output.get("name")) if output["output_type"] == "stream" else None
+        if stream is not None:
+            stream["text"] += output["text"]
+            continue
+        joined.append(output)
+        if output["output_type"] == "stream":
+            streams[output["name"]] = output
+    for stream in streams.values():
+        # a line begins anew after each carriage return that does not end it
+        stream["text"] = re.sub(r"^.*\r(?=[^\n])", "", stream["text"], flags=re.MULTILINE)
+    return joined
 
 
 def run(nb, folder: Path, kernel: str, skip: set[str] = frozenset()):
@@ -137,7 +160,6 @@ def run(nb, folder: Path, kernel: str, skip: set[str] = frozenset()):
         extra_arguments=["--log-level=ERROR"],
         store_widget_state=False,
         record_timing=False,
-        coalesce_streams=True,
     )
     client.skip = frozenset(skip)
     client.execute()

@@ -15,6 +15,7 @@ import jax
 import numpy as np
 import tifffile
 from flax import nnx
+
 from cadl_flax.encodings import HashGrid
 from cadl_flax.painting import mlp_behind
 from cadl_flax.pictures import pixels, psnr

@@ -8,11 +8,12 @@ import sys
 import time
 
 began = time.perf_counter()
+from importlib.metadata import version
+
 import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import nnx
-from importlib.metadata import version
 
 imported = time.perf_counter() - began
 work = np.load(sys.argv[1])

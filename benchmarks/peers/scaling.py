@@ -31,7 +31,8 @@ os.environ["NPROC"] = "1"
 import jax
 import numpy as np
 from flax import nnx
-from jax.sharding import Mesh, NamedSharding, PartitionSpec as P
+from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
 
 if processes > 1:
     jax.distributed.initialize(f"127.0.0.1:{port}", processes, process)

@@ -1,19 +1,21 @@
 // Page 12: what `inpaint` of cadl_flax/inpainting.py computes for a photo of 8 bits: the sheet, and what
 // the network adds to it. The names are those of that file and of cadl_flax/correcting.py.
-// needs: sheet
+// needs: sheet corrector
 "use strict";
 const mend = (() => {
 
-const {HALO, places, opposite, around, blocks, sides, cut, paste, nearest, continued, fill} = sheet;
-const SEEN = 5; // pixels from a missing one: what lies beyond has no influence
+const {MIRRORS, network, correction} = corrector;
+const {HALO, COARSEST, places, opposite, around, blocks, sides, cut, paste, nearest, continued, fill} = sheet;
+const REACH = 48; // pixels around a block that the network sees
+const SEEN = 25; // pixels from a missing one: what lies beyond has no influence
 const STENCIL = 2; // pixels from a missing one: what the sheet is pinned to
 const MARGIN = .25; // of the range within STENCIL, by which other seen pixels may leave it
-const LONGEST = {corrected: 304, compared: 64}; // sides of blocks, in pixels
+const LONGEST = {corrected: 512, ofFour: 264, compared: 64}; // sides of blocks, in pixels
 const ROOMS = [.05, .25]; // of the range, by which rough and smooth fills may leave it
+const WIDE = 3; // pixels: how deep a hole is that is held in the range of what is around it
 const NOISE_FLOOR = .01; // a contrast below it is not amplified further
-const SMOOTH = [.03, .1]; // roughness beside contrast: up to which nothing is added, from which all
+const SMOOTH = [.05, .1]; // roughness beside contrast: up to which nothing is added, from which all
 const ALIKE = .55; // the likeness of details from which on two channels are of one picture
-const MIRRORS = [[false, false], [false, true], [true, false], [true, true]];
 
 // Run a generator of this file to its end at once.
 function finish(steps) {
@@ -27,7 +29,11 @@ function finish(steps) {
 // How a row or column goes on at place k, before it begins or after it ends.
 const borders = {
   odd: (at, n, k) => k < 0 ? 2 * at(0) - at(-k) : 2 * at(n - 1) - at(2 * n - 2 - k), // as a slope
-  mirror: (at, n, k) => at(k < 0 ? -k : 2 * n - 2 - k),
+  mirror: (at, n, k) => {
+    const period = Math.max(1, 2 * n - 2);
+    const place = (k % period + period) % period;
+    return at(Math.min(place, period - place));
+  },
   reflect: (at, n, k) => at(k < 0 ? -k - 1 : 2 * n - 1 - k),
   zero: () => 0,
 };
@@ -81,15 +87,41 @@ function meanOf(channels) {
   return channels[0].map((_, p) => channels.reduce((sum, channel) => sum + channel[p], 0) / channels.length);
 }
 
-// Channels without their mean over 9 by 9 pixels, and how strong the rest is.
-function localDetail(channels, h, w) {
-  const detail = channels.map(channel => {
+// Channels without their mean over 9 by 9 pixels.
+function detailOf(channels, h, w) {
+  return channels.map(channel => {
     const mean = boxMean(channel, h, w, 4, "odd");
     return channel.map((x, p) => x - mean[p]);
   });
+}
+
+// The same, and how strong that is nearby.
+function localDetail(channels, known, h, w) {
+  const detail = detailOf(channels, h, w);
   const gray = meanOf(detail);
-  const power = boxMean(gray.map(x => x * x), h, w, 4, "mirror");
-  return {detail, gray, contrast: power.map(x => Math.sqrt(Math.max(0, x) + NOISE_FLOOR ** 2))};
+  const squares = gray.map((x, p) => known[p] ? x * x : 0);
+  // of known pixels: those next to a pixel count most, and inside a wide hole there are none
+  const power = new Float64Array(h * w);
+  const count = new Float64Array(h * w).fill(1e-6);
+  for (const [radius, weight] of [[4, 1], [16, .1]]) {
+    const near = boxMean(squares, h, w, radius, "mirror");
+    const nNear = boxMean(Float64Array.from(known), h, w, radius, "mirror");
+    for (let p = 0; p < h * w; p++) {
+      power[p] += weight * near[p];
+      count[p] += weight * nNear[p];
+    }
+  }
+  const contrast = power.map((x, p) => Math.sqrt(Math.max(0, x) / count[p] + NOISE_FLOOR ** 2));
+  return {detail, gray, contrast};
+}
+
+// What the network sees of a fill, pixel by pixel, and what its kernels are applied to.
+function networkInputs(channels, pull, missing, h, w) {
+  const known = opposite(missing);
+  const {detail, gray, contrast} = localDetail(channels, known, h, w);
+  const guide = gray.map((x, p) => x / contrast[p]);
+  const pulled = meanOf(pull).map((x, p) => x / contrast[p]);
+  return {guide, known, pulled, detail, pull, contrast};
 }
 
 // How much of a correction to add: the smoother what pins the sheet, the less.
@@ -101,186 +133,117 @@ function shareOf(channels, contrast, pinning, h, w) {
   const squares = bending.map((x, p) => pinning[p] ? (x / 20) ** 2 : 0);
   const counts = Float64Array.from(pinning);
   const [near, nNear] = [squares, counts].map(a => boxMean(a, h, w, 4, "zero"));
-  const [far, nFar] = [squares, counts].map(a => boxMean(a, h, w, 2 * SEEN + 6, "zero"));
-  return contrast.map((x, p) => {
+  const [far, nFar] = [squares, counts].map(a => boxMean(a, h, w, 16, "zero"));
+  const isPinned = p => nFar[p] > 1e-6;
+  const share = contrast.map((x, p) => {
+    if (!isPinned(p)) return 0;
     const power = Math.max(0, near[p] + 1e-3 * far[p]) / (nNear[p] + 1e-3 * nFar[p] + 1e-9);
-    const rough = Math.sqrt(power / Math.max(1e-12, x * x - NOISE_FLOOR ** 2));
+    const rough = Math.sqrt(power / Math.max((NOISE_FLOOR / 10) ** 2, x * x - NOISE_FLOOR ** 2));
     return Math.min(1, Math.max(0, (rough - SMOOTH[0]) / (SMOOTH[1] - SMOOTH[0])));
   });
+  const nearby = greatestAround(share, h, w, HALO);
+  return share.map((x, p) => isPinned(p) ? x : nearby[p]);
 }
 
-// ---------------------------------------------------------------- the network
-
-// Weights as whole numbers from -127 to 127, with a scale for each output, become numbers again.
-function network(layers, bytes) {
-  const floats = base64 => new Float32Array(bytes(base64).buffer);
-  return layers.map(({numbers, scales, biases}) => {
-    const scale = floats(scales);
-    const whole = new Int8Array(bytes(numbers).buffer);
-    const kernel = Float64Array.from(whole, (x, k) => x * scale[k % scale.length]);
-    return {kernel, bias: Float64Array.from(floats(biases))};
-  });
-}
-
-// Sums of rows of a layer's kernel, times inputs that are not zero: out = bias + inputs @ kernel.
-// Four rows at a time, as loading and storing the sums costs as much as a product.
-function combine({kernel, bias}, inputs, rows, n, out) {
-  out.set(bias);
-  for (let k = n; k < n + 3; k++) inputs[k] = rows[k] = 0; // up to a multiple of four
-  for (let k = 0; k < n; k += 4) {
-    const [a, b, c, d] = [inputs[k], inputs[k + 1], inputs[k + 2], inputs[k + 3]];
-    const [ka, kb, kc, kd] = [rows[k], rows[k + 1], rows[k + 2], rows[k + 3]];
-    for (let q = 0; q < out.length; q++) {
-      out[q] += a * kernel[ka + q] + b * kernel[kb + q] + c * kernel[kc + q] + d * kernel[kd + q];
-    }
-  }
-}
-
-// A layer of 3 by 3 kernels from the features `x` to the features `y` of some cells; after a ReLU if it
-// is `hidden`, and then added to `x`. Other cells of `y` keep what they hold: nobody asks them.
-function* convolve(layer, nIn, x, y, cells, high, wide, hidden) {
-  const nOut = layer.bias.length;
-  const inputs = new Float64Array(9 * nIn + 3);
-  const rows = new Int32Array(9 * nIn + 3);
-  const sums = new Float64Array(nOut);
-  for (let e = 0; e < cells.length; e++) {
-    const n = gather(inputs, rows, nIn, nOut, x, cells[e], high, wide, hidden);
-    combine(layer, inputs, rows, n, sums);
-    const at = cells[e] * nOut;
-    for (let q = 0; q < nOut; q++) y[at + q] = hidden ? sums[q] + x[at + q] : sums[q];
-    if (e % 32 == 31) yield;
-  }
-}
-
-// What a kernel of 3 by 3 sees around a cell: the inputs that count and their rows in the kernel.
-function gather(inputs, rows, nIn, nOut, x, cell, high, wide, hidden) {
-  const j = cell % wide;
-  const i = (cell - j) / wide;
-  let n = 0;
-  for (let tap = 0; tap < 9; tap++) {
-    const right = tap % 3 - 1;
-    const down = (tap - right - 1) / 3 - 1;
-    if (i + down < 0 || j + right < 0 || i + down >= high || j + right >= wide) continue;
-    const from = (cell + down * wide + right) * nIn;
-    for (let c = 0; c < nIn; c++) {
-      const value = x[from + c];
-      if (value > 0 || !hidden && value < 0) {
-        inputs[n] = value;
-        rows[n++] = (tap * nIn + c) * nOut;
-      }
-    }
-  }
-  return n;
-}
-
-// The four pixels of each cell of 2 by 2, in a block that is turned over or not; -1 beyond its border.
-function pixelsOfCells(h, w, [turnedDown, turnedRight]) {
-  const wide = Math.ceil(w / 2);
-  const pixels = new Int32Array(4 * Math.ceil(h / 2) * wide).fill(-1);
-  for (let i = 0; i < h; i++) {
-    for (let j = 0; j < w; j++) {
-      const k = 4 * ((i >> 1) * wide + (j >> 1)) + 2 * (i & 1) + (j & 1);
-      pixels[k] = (turnedDown ? h - 1 - i : i) * w + (turnedRight ? w - 1 - j : j);
-    }
-  }
-  return pixels;
-}
-
-// What the network sees of some cells: for each of their pixels the guide, and whether it is known.
-function cellInputs(x, cells, pixels, {gray, contrast}, missing) {
-  for (const cell of cells) {
-    for (let t = 0; t < 4; t++) {
-      const p = pixels[4 * cell + t];
-      const known = p >= 0 && !missing[p] ? 1 : 0;
-      const guide = p >= 0 ? gray[p] / contrast[p] : 0;
-      const at = 12 * cell + 3 * t;
-      x[at] = guide;
-      x[at + 1] = known - .5;
-      x[at + 2] = guide * known;
-    }
-  }
-}
-
-// Add to `sums` what the network adds to a block, turned over or not, at its wanted pixels.
-// Only those cells are computed that a wanted pixel looks at.
-function* addCorrection(sums, buffers, looks, missing, wanted, mirror, layers, h, w) {
-  const high = Math.ceil(h / 2);
-  const wide = Math.ceil(w / 2);
-  const pixels = pixelsOfCells(h, w, mirror);
-  const asked = new Uint8Array(high * wide);
-  pixels.forEach((p, k) => { if (p >= 0 && wanted[p]) asked[k >> 2] = 1; });
-  const cellsWithin = n => places(around(asked, high, wide, n));
-  let [x, y] = buffers;
-  cellInputs(x, cellsWithin(4), pixels, looks, missing);
-  yield* convolve(layers[0], 12, x, y, cellsWithin(3), high, wide, false);
-  for (let n = 1; n <= 3; n++) {
-    [x, y] = [y, x];
-    yield* convolve(layers[n], 64, x, y, cellsWithin(3 - n), high, wide, true);
-  }
-  const inputs = new Float64Array(67);
-  const rows = new Int32Array(67);
-  const kernels = new Float64Array(104); // 26 numbers for each pixel of a cell
-  for (const cell of cellsWithin(0)) {
-    let n = 0;
-    for (let c = 0; c < 64; c++) {
-      if (y[64 * cell + c] <= 0) continue;
-      inputs[n] = y[64 * cell + c];
-      rows[n++] = 104 * c;
-    }
-    combine(layers[4], inputs, rows, n, kernels);
-    for (let t = 0; t < 4; t++) {
-      const p = pixels[4 * cell + t];
-      if (p < 0 || !wanted[p]) continue;
-      for (let c = 0; c < sums.length; c++) {
-        sums[c][p] += mix(kernels, 26 * t, looks.detail[c], p, mirror, h, w);
-        sums[c][p] += kernels[26 * t + 25] * looks.contrast[p];
-      }
-    }
-  }
-}
-
-// A kernel of 5 by 5 times the detail around a pixel, zero beyond the border.
-function mix(kernels, from, detail, p, [turnedDown, turnedRight], h, w) {
-  const j = p % w;
-  const i = (p - j) / w;
-  let sum = 0;
-  for (let down = -2; down <= 2; down++) {
-    for (let right = -2; right <= 2; right++) {
-      const y = turnedDown ? i - down : i + down;
-      const x = turnedRight ? j - right : j + right;
-      if (y < 0 || x < 0 || y >= h || x >= w) continue;
-      sum += kernels[from + 5 * (down + 2) + right + 2] * detail[y * w + x];
-    }
-  }
-  return sum;
-}
-
-// What the network adds at the wanted pixels of a block, the mean over its mirror images.
-function* correction(looks, missing, wanted, layers, h, w) {
-  const sums = looks.detail.map(() => new Float64Array(h * w));
-  const size = 64 * Math.ceil(h / 2) * Math.ceil(w / 2);
-  const buffers = [new Float32Array(size), new Float32Array(size)];
-  for (const mirror of MIRRORS) {
-    yield* addCorrection(sums, buffers, looks, missing, wanted, mirror, layers, h, w);
-  }
-  return sums.map(sum => sum.map(x => x / MIRRORS.length));
-}
+// ---------------------------------------------------------------- correcting
 
 // A block with what the network adds, within the limits of each channel.
-function* correctBlock(channels, hole, limits, layers, h, w) {
-  const looks = localDetail(channels, h, w);
-  const share = shareOf(channels, looks.contrast, hole.pinning, h, w);
+function* correctBlock(channels, pull, hole, limits, layers, mirrors, h, w) {
+  yield;
+  const looks = networkInputs(channels, pull, hole.missing, h, w);
+  yield;
+  const bent = channels.map((channel, c) => channel.map((x, p) => x - pull[c][p]));
+  const share = shareOf(bent, looks.contrast, hole.pinning, h, w);
+  const holes = wideHoles(hole.missing, hole.seen, h, w);
   const wanted = hole.missing.map((x, p) => x && share[p] > 0 ? 1 : 0);
-  const added = yield* correction(looks, hole.missing, wanted, layers, h, w);
+  yield;
+  const added = yield* correction(looks, wanted, layers, h, w, mirrors);
   const nearby = greatestAround(share.map((x, p) => hole.missing[p] ? x : 0), h, w, HALO);
-  return channels.map((channel, c) => {
+  const corrected = channels.map((channel, c) => {
     const [[roughLow, roughHigh], [smoothLow, smoothHigh]] = limits[c];
     return channel.map((x, p) => {
+      if (!hole.missing[p]) return x;
       const low = smoothLow + nearby[p] * (roughLow - smoothLow);
       const high = smoothHigh + nearby[p] * (roughHigh - smoothHigh);
-      return Math.min(high, Math.max(low, x + added[c][p] * share[p]));
+      // a hole in a smooth surface is bent all through: the top of a hill is not flat
+      const start = x - (1 - nearby[p]) * pull[c][p];
+      return Math.min(high, Math.max(low, start + added[c][p] * share[p]));
     });
   });
+  return heldInHoles(corrected, holes, nearby);
+}
+
+// Pixels in groups that hang together, at corners too: each as an array of places.
+function connected(pixels, h, w) {
+  const left = pixels.slice();
+  const groups = [];
+  for (const start of places(pixels)) {
+    if (!left[start]) continue;
+    const group = [start];
+    left[start] = 0;
+    for (let n = 0; n < group.length; n++) {
+      for (const q of neighbours(group[n], h, w)) {
+        if (left[q]) group.push(q);
+        left[q] = 0;
+      }
+    }
+    groups.push(group);
+  }
+  return groups;
+}
+
+// A pixel and those around it.
+function neighbours(p, h, w) {
+  const [i, j] = [Math.floor(p / w), p % w];
+  const found = [];
+  for (let y = Math.max(0, i - 1); y <= Math.min(h - 1, i + 1); y++) {
+    for (let x = Math.max(0, j - 1); x <= Math.min(w - 1, j + 1); x++) found.push(y * w + x);
+  }
+  return found;
+}
+
+// Holes deep enough to be held: their missing pixels `inside`, and the seen pixels `known` within their
+// own width.
+function wideHoles(missing, seen, h, w) {
+  const {distance} = nearest(opposite(missing), h, w);
+  const depths = new Float64Array(h * w);
+  for (const p of places(missing)) depths[p] = Math.sqrt(distance(p));
+  const found = [];
+  for (const pixels of connected(Uint8Array.from(depths, x => x > 1.5), h, w)) {
+    const deepest = pixels.reduce((most, p) => Math.max(most, depths[p]), 0);
+    if (deepest >= WIDE) found.push(holeAround(pixels, Math.floor(2 * deepest), missing, seen, h, w));
+  }
+  return found;
+}
+
+function holeAround(pixels, width, missing, seen, h, w) {
+  const deep = new Uint8Array(h * w);
+  for (const p of pixels) deep[p] = 1;
+  const {distance} = nearest(deep, h, w);
+  const [inside, known] = [[], []];
+  for (const p of places(around(deep, h, w, width))) {
+    const square = distance(p);
+    if (missing[p] && square < 4) inside.push(p);
+    if (seen[p] && square <= width ** 2) known.push(p);
+  }
+  return {inside, known};
+}
+
+// The channels, each wide hole held in the range of what is known around it.
+function heldInHoles(channels, holes, nearby) {
+  const held = channels.map(channel => channel.slice());
+  for (const {inside, known} of holes) {
+    if (!known.length) continue;
+    const share = inside.reduce((most, p) => Math.max(most, nearby[p]), 0);
+    const room = ROOMS[1] + share * (ROOMS[0] - ROOMS[1]);
+    channels.forEach((channel, c) => {
+      const low = known.reduce((least, p) => Math.min(least, channel[p]), Infinity);
+      const high = known.reduce((most, p) => Math.max(most, channel[p]), -Infinity);
+      const [least, most] = [low - room * (high - low), high + room * (high - low)];
+      for (const p of inside) held[c][p] = Math.min(most, Math.max(least, channel[p]));
+    });
+  }
+  return held;
 }
 
 // The greatest number at most `n` rows and columns away.
@@ -299,15 +262,18 @@ function greatestAround(values, h, w, n) {
   return out;
 }
 
-function* correct(channels, hole, limits, layers, h, w) {
+function* correct(channels, pull, hole, limits, layers, h, w) {
   const corrected = channels.map(channel => channel.slice());
-  const longest = LONGEST.corrected - (Math.max(h, w) > LONGEST.corrected ? 2 * HALO : 0);
-  for (const {inner, outer} of blocks(h, w, longest, hole.missing)) {
+  const longest = LONGEST.corrected - (Math.max(h, w) > LONGEST.corrected ? 2 * REACH : 0);
+  const isLarge = Math.max(h, w) > LONGEST.ofFour;
+  const mirrors = isLarge ? [MIRRORS[0], MIRRORS[3]] : MIRRORS; // itself and upside down
+  for (const {inner, outer} of blocks(h, w, longest, hole.missing, REACH)) {
     const part = {};
-    for (const name of ["missing", "pinning", "unseen"]) part[name] = cut(hole[name], w, outer);
+    for (const name of ["missing", "seen", "pinning", "unseen"]) part[name] = cut(hole[name], w, outer);
     const size = sides(outer);
     const parts = continued(channels.map(channel => cut(channel, w, outer)), part.unseen, ...size);
-    const solved = yield* correctBlock(parts, part, limits, layers, ...size);
+    const pulled = pull.map(channel => cut(channel, w, outer));
+    const solved = yield* correctBlock(parts, pulled, part, limits, layers, mirrors, ...size);
     solved.forEach((values, c) => paste(corrected[c], w, values, outer, inner));
   }
   return corrected;
@@ -332,8 +298,8 @@ function limitsOf({low, high, span}) {
 }
 
 // How alike the details of channels are, in shape and size: 1 if equal.
-function likeness(channels, hole, h, w) {
-  const close = around(hole.missing, h, w, 3 * SEEN);
+function* likeness(channels, hole, h, w) {
+  const close = around(hole.missing, h, w, 15);
   const compared = hole.seen.map((x, p) => x & close[p]);
   const all = blocks(h, w, LONGEST.compared, compared);
   const every = Math.ceil(all.length / 8) || 1;
@@ -342,17 +308,18 @@ function likeness(channels, hole, h, w) {
     const size = sides(outer);
     const [at, unseen] = [cut(compared, w, outer), cut(hole.unseen, w, outer)];
     const parts = continued(channels.map(channel => cut(channel, w, outer)), unseen, ...size);
-    const detail = localDetail(parts, ...size).detail.map(a => boxMean(a, ...size, 1, "reflect"));
+    const detail = detailOf(parts, ...size).map(a => boxMean(a, ...size, 1, "reflect"));
     detail.forEach((a, c) => detail.forEach((b, d) => {
       products[c][d] += at.reduce((sum, x, p) => x ? sum + a[p] * b[p] : sum, 0);
     }));
+    yield;
   }
   return products.map((row, c) => row.map((x, d) => 2 * x / (products[c][c] + products[d][d])));
 }
 
 // Which channels are one picture: alike, or alike to one that is.
-function pictures(channels, hole, h, w) {
-  const alike = likeness(channels, hole, h, w);
+function* pictures(channels, hole, h, w) {
+  const alike = yield* likeness(channels, hole, h, w);
   const found = [];
   channels.forEach((_, c) => {
     const near = found.filter(group => group.some(d => alike[c][d] >= ALIKE));
@@ -382,20 +349,22 @@ function* fillChannels(channels, missing, layers, h, w) {
   const varied = [...ranges.keys()].filter(c => ranges[c].span > 0);
   if (!varied.length) return {alone, mended};
   const limits = ranges.map(limitsOf);
-  const surface = yield* fill(varied.map(c => ranges[c].scaled), missing, hole.unseen, h, w);
+  const {filled, pull} = yield* fill(varied.map(c => ranges[c].scaled), missing, hole.unseen, h, w);
   varied.forEach((c, n) => {
     const {low, span} = ranges[c];
     const [least, most] = limits[c][1];
-    alone[c] = surface[n].map(x => Math.min(most, Math.max(least, low + x * span)));
+    alone[c] = filled[n].map(x => Math.min(most, Math.max(least, low + x * span)));
   });
   const widest = Math.max(...ranges.map(range => range.span));
   const comparable = varied.map(c => alone[c].map(x => (x - ranges[c].low) / widest));
-  for (const picture of pictures(comparable, hole, h, w).map(group => group.map(n => varied[n]))) {
+  for (const group of yield* pictures(comparable, hole, h, w)) {
+    const picture = group.map(n => varied[n]);
     const low = Math.min(...picture.map(c => ranges[c].low));
     const span = Math.max(...picture.map(c => ranges[c].high)) - low;
     const joined = picture.map(c => alone[c].map(x => (x - low) / span));
+    const pulled = group.map(n => pull[n].map(x => x * ranges[varied[n]].span / span));
     const within = picture.map(c => limits[c].map(pair => pair.map(x => (x - low) / span)));
-    const corrected = yield* correct(joined, hole, within, layers, h, w);
+    const corrected = yield* correct(joined, pulled, hole, within, layers, h, w);
     picture.forEach((c, n) => { mended[c] = corrected[n].map(x => low + x * span); });
   }
   return {alone, mended};
@@ -409,7 +378,7 @@ function depth(missing, h, w) {
   return Math.sqrt(places(missing).reduce((most, p) => Math.max(most, distance(p)), 0));
 }
 
-// The part of a photo that a fill depends on: of even sides, unless it ends with the photo.
+// The part of a photo that a fill depends on: of whole squares of 8 pixels, unless it ends with the photo.
 function windowOf(missing, h, w) {
   let [top, bottom, left, right] = [h, 0, w, 0];
   missing.forEach((x, p) => {
@@ -418,8 +387,9 @@ function windowOf(missing, h, w) {
     [top, bottom] = [Math.min(top, i), Math.max(bottom, i)];
     [left, right] = [Math.min(left, j), Math.max(right, j)];
   });
-  const begin = n => Math.floor(Math.max(0, n - HALO) / 2) * 2;
-  const end = (n, side) => Math.min(side, Math.floor((n + HALO) / 2) * 2 + 2);
+  const square = n => Math.floor(Math.max(0, n) / COARSEST) * COARSEST;
+  const begin = n => square(n - REACH);
+  const end = (n, side) => Math.min(side, square(n + REACH) + COARSEST);
   return {top: begin(top), bottom: end(bottom, h), left: begin(left), right: end(right, w)};
 }
 
@@ -445,5 +415,5 @@ function* inpaint(photo, missing, h, w, layers) {
   return filled;
 }
 
-return {inpaint, depth, localDetail, correction, network, finish};
+return {inpaint, depth, localDetail, networkInputs, correction, wideHoles, heldInHoles, network, finish};
 })();

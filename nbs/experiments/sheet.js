@@ -1,5 +1,6 @@
-// Page 12: the sheet that bends least, as `bend` of cadl_flax/correcting.py and `_fill` of
-// cadl_flax/inpainting.py make it; here conjugate gradients solve its equations.
+// Page 12: the sheet that bends at the edge of a hole and stretches inside it, as `sheet` of
+// cadl_flax/correcting.py and `_fill` of cadl_flax/inpainting.py make it; here conjugate gradients solve
+// its equations.
 //
 // A channel is a Float64Array of h * w numbers, pixels are a Uint8Array of zeros and ones. What may take
 // long is a generator that yields now and then, so that a page stays alive.
@@ -7,6 +8,7 @@
 const sheet = (() => {
 
 const HALO = 24; // pixels around a block that are seen
+const COARSEST = 8; // pixels along the side of the squares that blocks are made of
 const LONGEST = 128; // pixels along the side of a block
 const ENOUGH = 1e-12; // by how much conjugate gradients make the square of the residual smaller
 
@@ -41,24 +43,24 @@ function around(pixels, h, w, n) {
   return out;
 }
 
-// Begin and end of the pieces of a side: about equal, beginning at even places.
+// Begin and end of the pieces of a side: about equal, beginning at multiples of 8.
 function cuts(side, longest) {
   const n = Math.ceil(side / longest);
-  const begins = Array.from({length: n}, (_, i) => 2 * Math.ceil(i * side / (2 * n)));
+  const begins = Array.from({length: n}, (_, i) => COARSEST * Math.ceil(i * side / (COARSEST * n)));
   return begins.map((begin, i) => [begin, begins[i + 1] ?? side]);
 }
 
 // Blocks with one of the pixels in them: where each begins and ends, and the same with its halo.
-function blocks(h, w, longest, pixels) {
+function blocks(h, w, longest, pixels, halo = HALO) {
   const found = [];
   for (const [top, bottom] of cuts(h, longest)) {
     for (const [left, right] of cuts(w, longest)) {
       const inner = {top, bottom, left, right};
       const outer = {
-        top: Math.max(0, top - HALO),
-        bottom: Math.min(h, bottom + HALO),
-        left: Math.max(0, left - HALO),
-        right: Math.min(w, right + HALO),
+        top: Math.max(0, top - halo),
+        bottom: Math.min(h, bottom + halo),
+        left: Math.max(0, left - halo),
+        right: Math.min(w, right + halo),
       };
       if (cut(pixels, w, inner).some(Boolean)) found.push({inner, outer});
     }
@@ -136,7 +138,7 @@ function continued(channels, unseen, h, w) {
   return out;
 }
 
-// ---------------------------------------------------------------- the sheet that bends least
+// ---------------------------------------------------------------- the sheet
 
 // The plane nearest to the known pixels, by least squares, for each channel.
 function fitPlane(channels, known, h, w) {
@@ -158,8 +160,8 @@ function fitPlane(channels, known, h, w) {
   });
 }
 
-// What the bending energy squares and adds: taps [down, right, factor], a weight, and where it lies.
-function energyTerms(h, w) {
+// What bending squares and adds: taps [down, right, factor], a weight, and where it lies.
+function bendingTerms(h, w) {
   const atRowBorder = i => i == 0 || i == h - 2;
   const atColumnBorder = j => j == 0 || j == w - 2;
   const always = () => true;
@@ -172,14 +174,23 @@ function energyTerms(h, w) {
   ];
 }
 
-// The rows of the bending matrix of the missing pixels: row e has the entries start[e] to start[e + 1].
-function bendingRows(missing, h, w) {
+// What stretching squares and adds, in the same form.
+function stretchingTerms() {
+  const always = () => true;
+  return [
+    {taps: [[0, 0, -1], [1, 0, 1]], weight: 1, lies: always},
+    {taps: [[0, 0, -1], [0, 1, 1]], weight: 1, lies: always},
+  ];
+}
+
+// The rows of the matrix of an energy, of the missing pixels: row e has the entries start[e] to
+// start[e + 1].
+function rowsOf(terms, missing, h, w) {
   const unknown = places(missing);
   const start = new Int32Array(unknown.length + 1);
   const columns = new Int32Array(13 * unknown.length + 25);
   const factors = new Float64Array(columns.length);
   const diagonal = new Float64Array(unknown.length);
-  const terms = energyTerms(h, w);
   const row = new Float64Array(25); // 5 by 5 around the pixel
   let n = 0;
   unknown.forEach((p, e) => {
@@ -215,14 +226,14 @@ function multiply({unknown, start, columns, factors}, channel, out) {
   }
 }
 
-// Fill the unknown pixels of a sheet by conjugate gradients: the first guess is what is there.
-function* relax(rows, sheet) {
+// Fill the unknown pixels of a surface by conjugate gradients: the first guess is what is there.
+function* relax(rows, surface) {
   const {unknown, diagonal} = rows;
   const n = unknown.length;
-  const direction = new Float64Array(sheet.length); // stays 0 at known pixels, so they do not move
+  const direction = new Float64Array(surface.length); // stays 0 at known pixels, so they do not move
   const product = new Float64Array(n);
   const residual = new Float64Array(n);
-  multiply(rows, sheet, residual);
+  multiply(rows, surface, residual);
   let power = 0;
   for (let e = 0; e < n; e++) {
     residual[e] *= -1;
@@ -237,7 +248,7 @@ function* relax(rows, sheet) {
     const step = power / curvature;
     let next = 0;
     for (let e = 0; e < n; e++) {
-      sheet[unknown[e]] += step * direction[unknown[e]];
+      surface[unknown[e]] += step * direction[unknown[e]];
       residual[e] -= step * product[e];
       next += residual[e] ** 2 / diagonal[e];
     }
@@ -254,24 +265,52 @@ function* relax(rows, sheet) {
 function* bend(channels, missing, h, w) {
   const known = opposite(missing);
   const planes = fitPlane(channels, known, h, w);
-  const rows = bendingRows(missing, h, w);
+  const rows = rowsOf(bendingTerms(h, w), missing, h, w);
   const filled = [];
   for (const [c, channel] of channels.entries()) {
     const plane = planes[c];
-    const sheet = channel.map((x, p) => known[p] ? x - plane[p] : 0);
-    yield* relax(rows, sheet);
-    filled.push(channel.map((x, p) => known[p] ? x : sheet[p] + plane[p]));
+    const surface = channel.map((x, p) => known[p] ? x - plane[p] : 0);
+    yield* relax(rows, surface);
+    filled.push(channel.map((x, p) => known[p] ? x : surface[p] + plane[p]));
   }
   return filled;
 }
 
-// The same, whatever is at the unseen pixels.
-function* bendBlock(channels, missing, unseen, h, w) {
+// Fill the missing pixels with the surface that is stretched least, above the nearest plane. What they
+// hold is the first guess.
+function* stretch(channels, missing, h, w) {
+  const planes = fitPlane(channels, opposite(missing), h, w);
+  const rows = rowsOf(stretchingTerms(), missing, h, w);
+  const filled = [];
+  for (const [c, channel] of channels.entries()) {
+    const plane = planes[c];
+    const surface = channel.map((x, p) => x - plane[p]);
+    yield* relax(rows, surface);
+    filled.push(channel.map((x, p) => missing[p] ? surface[p] + plane[p] : x));
+  }
+  return filled;
+}
+
+// The pixels all of whose neighbours are among them too, as far as the picture goes.
+function erode(pixels, h, w) {
+  return opposite(around(opposite(pixels), h, w, 1));
+}
+
+// Bend at the edge of a hole, stretch inside it: the fill, and how far that pulls it.
+function* sheet(channels, missing, h, w) {
+  const bent = yield* bend(channels, missing, h, w);
+  const filled = yield* stretch(bent, erode(missing, h, w), h, w);
+  const pull = filled.map((channel, c) => channel.map((x, p) => x - bent[c][p]));
+  return {filled, pull};
+}
+
+// The same over a block, whatever is at its unseen pixels.
+function* sheetOfBlock(channels, missing, unseen, h, w) {
   const seen = missing.map((x, p) => x || unseen[p] ? 0 : 1);
-  if (!seen.includes(1)) return yield* bend(channels, missing, h, w);
+  if (!seen.includes(1)) return yield* sheet(channels, missing, h, w);
   const planes = fitPlane(channels, seen, h, w);
   const levelled = channels.map((channel, c) => channel.map((x, p) => unseen[p] ? planes[c][p] : x));
-  return yield* bend(levelled, missing, h, w);
+  return yield* sheet(levelled, missing, h, w);
 }
 
 // Sums over squares of 2 by 2 pixels.
@@ -282,8 +321,8 @@ function halve(values, h, w) {
   return out;
 }
 
-// Fill the far pixels of `filled` from the picture of half the size.
-function* fillFromHalfSize(filled, missing, far, unseen, h, w) {
+// Fill the far pixels of `filled` from the picture of half the size, and those of `pull`.
+function* fillFromHalfSize(filled, pull, missing, far, unseen, h, w) {
   const [high, wide] = [Math.ceil(h / 2), Math.ceil(w / 2)];
   const seen = missing.map((x, p) => x || unseen[p] ? 0 : 1);
   const nSeen = halve(seen, h, w);
@@ -296,7 +335,10 @@ function* fillFromHalfSize(filled, missing, far, unseen, h, w) {
   for (let p = 0; p < h * w; p++) {
     if (!far[p]) continue;
     const [y, x] = [(Math.floor(p / w) - .5) / 2, (p % w - .5) / 2];
-    filled.forEach((channel, c) => { channel[p] = between(coarse[c], y, x, high, wide); });
+    for (let c = 0; c < filled.length; c++) {
+      filled[c][p] = between(coarse.filled[c], y, x, high, wide);
+      pull[c][p] = between(coarse.pull[c], y, x, high, wide);
+    }
   }
 }
 
@@ -310,21 +352,31 @@ function between(channel, y, x, h, w) {
   return (1 - down) * above + down * below;
 }
 
-// The surface that bends least, in blocks. What is deep inside a hole comes from the picture of half
-// the size first, and counts as known from then on.
+// Fill and pull of the sheet, in blocks. What is deep inside a hole comes from the picture of half the
+// size first, and counts as known from then on.
 function* fill(channels, missing, unseen, h, w) {
   const filled = channels.map(channel => channel.slice());
+  const pull = channels.map(() => new Float64Array(h * w));
   const {distance} = nearest(opposite(missing), h, w);
   const far = missing.map((x, p) => x && distance(p) > (HALO / 2) ** 2 ? 1 : 0);
-  if (far.includes(1)) yield* fillFromHalfSize(filled, missing, far, unseen, h, w);
+  if (far.includes(1)) yield* fillFromHalfSize(filled, pull, missing, far, unseen, h, w);
   const near = missing.map((x, p) => x && !far[p] ? 1 : 0);
   for (const {inner, outer} of blocks(h, w, LONGEST, near)) {
-    const parts = filled.map(channel => cut(channel, w, outer));
-    const solved = yield* bendBlock(parts, cut(near, w, outer), cut(unseen, w, outer), ...sides(outer));
-    solved.forEach((part, c) => paste(filled[c], w, part, outer, inner));
+    const parts = [...filled, ...pull].map(channel => cut(channel, w, outer));
+    const [values, pulled] = [parts.slice(0, channels.length), parts.slice(channels.length)];
+    const nearby = cut(near, w, outer);
+    const solved = yield* sheetOfBlock(values, nearby, cut(unseen, w, outer), ...sides(outer));
+    for (let c = 0; c < channels.length; c++) {
+      for (const p of places(nearby)) pulled[c][p] = solved.pull[c][p]; // far ones keep theirs
+      paste(filled[c], w, solved.filled[c], outer, inner);
+      paste(pull[c], w, pulled[c], outer, inner);
+    }
   }
-  return filled;
+  return {filled, pull};
 }
 
-return {HALO, places, opposite, around, blocks, sides, cut, paste, nearest, continued, bend, fill};
+return {
+  HALO, COARSEST, places, opposite, around, blocks, sides, cut, paste, nearest, continued,
+  bend, stretch, sheet, fill,
+};
 })();
