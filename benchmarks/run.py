@@ -201,6 +201,29 @@ def families(folder: Path, rounds: int) -> dict:
     return in_turn(programs, 1)
 
 
+def enlarging(folder: Path, rounds: int) -> dict:
+    "The same photographs, halved and made as large as they were, once."
+    subprocess.run([sys.executable, HERE / "photographs.py", folder], check=True)
+    theirs = {"bicubic": "bicubic", "Lanczos": "lanczos", "back-projection": "back_projection"}
+    ours = {
+        "paint, centres": "of_centres",
+        "paint": "painted",
+        "enlarge": "enlarged",
+        "paint of enlarge": "enlarged_and_painted",
+    }
+    programs = {label: ("enlarging", folder / "judged", how) for label, how in theirs.items()}
+    programs |= {label: ("enlarging_ours", folder / "judged", how) for label, how in ours.items()}
+    return in_turn(programs, 1)
+
+
+def large(folder: Path, rounds: int) -> dict:
+    "Twelve megapixels of the same photographs, painted and mended, once."
+    subprocess.run([sys.executable, HERE / "photographs.py", folder], check=True)
+    return in_turn(
+        {what: ("large_ours", folder / "judged", what) for what in ("paint", "inpaint")}, 1
+    )
+
+
 def start(folder: Path, rounds: int) -> dict:
     """From typing `cadl-flax paint` to its first epoch, and the imports alone.
 
@@ -252,6 +275,8 @@ WORKS = {
         memorise,
         inpainting,
         families,
+        enlarging,
+        large,
         start,
         size,
         scaling,

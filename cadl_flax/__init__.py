@@ -21,9 +21,10 @@ __doc__ = """Train a network, and watch it paint a picture.
 
 `paint` trains a network to give the colour of every place of a picture, and returns a
 `Painting`, which renders at any size. `inpaint` fills the pixels of a picture that a
-mask says are missing. `fit` trains any Flax module on a table of inputs and targets,
-and returns a `Run`, which it takes to go on. These five are stable, and imported when
-they are first used. Everything else is lesson code, in modules such as
+mask says are missing, and `enlarge` makes a picture larger, with networks that have
+learned from other pictures. `fit` trains any Flax module on a table of inputs and
+targets, and returns a `Run`, which it takes to go on. These six are stable, and
+imported when they are first used. Everything else is lesson code, in modules such as
 `cadl_flax.pictures`. `cadl-flax --help` lists the commands.
 """
 

@@ -7,6 +7,7 @@ from . import (
     descent as descent,
     devices as devices,
     encodings as encodings,
+    enlarging as enlarging,
     features as features,
     files as files,
     films as films,
@@ -34,6 +35,7 @@ from . import (
     tracking as tracking,
     training as training,
 )
+from .enlarging import enlarge as enlarge
 from .inpainting import inpaint as inpaint
 from .painting import Painting as Painting, paint as paint
 from .training import Run as Run, fit as fit

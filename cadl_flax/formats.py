@@ -281,7 +281,7 @@ _CHUNKS_OF_PIXELS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 
 # %% ../nbs/library/formats.ipynb #186b93b3
 def _encode_jpeg(picture: Picture, file: BinaryIO, missing: list[str]) -> None:
-    missing.append("a JPEG changes known pixels a little")
+    missing.append("a JPEG changes every pixel a little")
     _note_texts(picture, missing)
     options = dict(
         exif=picture.exif,

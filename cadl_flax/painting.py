@@ -5,12 +5,14 @@
 # %% ../nbs/library/painting.ipynb #6ff8208f
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
+from itertools import product
 from pathlib import Path
 
 import jax
@@ -27,11 +29,10 @@ from .films import Film
 from .grids import mlp_behind as mlp_behind  # its older home, for one release
 from .networks import count_parameters
 from .pictures import format_psnr, n_channels, pixels, psnr, render, to_dtype
-from .presets import DEFAULT_PRESET, PRESETS, make_network
+from .presets import DEFAULT_PRESET, PRESETS, Preset, make_network
 from .regression import mse
-from .sgd import train_step
-from .shuffling import draw_batches
-from .training import Run, begin_run, fit
+from .shuffling import count_batches, draw_batches
+from .training import Run, averaged_step, begin_run, fit
 
 # %% auto #0
 __all__ = ['Plan', 'Painting', 'small_size', 'small_frame', 'paint_chunks', 'paint', 'progress_bar']
@@ -104,6 +105,19 @@ class Painting:
         "How many numbers the network has learned."
         return count_parameters(self.run.model)
 
+    @property
+    def supersample(self) -> int:
+        "Places along each side of a pixel, whose colours are averaged; 1 is its centre."
+        return math.isqrt(len(self.run.offsets or [0]))
+
+    @property
+    def passes(self) -> float:
+        "How many times the training has shown each pixel, in the mean, with its last settings."
+        run = self.run
+        n_pixels = self.image.shape[0] * self.image.shape[1]
+        n_shown = run.batch_size * count_batches(n_pixels, run.batch_size, run.n_batches)
+        return run.epoch * n_shown / n_pixels
+
     @cached_property
     def psnr(self) -> float:
         "Peak signal-to-noise ratio against the picture it was painted from, in decibels."
@@ -117,6 +131,8 @@ class Painting:
         window: Sequence[float] | None = None,
     ) -> np.ndarray:
         """Paint the picture in any size, and any part of it.
+
+        A pixel of the result is the mean of as many places in it as in training.
 
         Parameters
         ----------
@@ -139,14 +155,14 @@ class Painting:
             h = max(1, round(w * rows / columns))
         elif w is None:
             w = max(1, round(h * columns / rows))
-        picture = render(self.run.model, h, w, window=window)
+        picture = render(self.run.model, h, w, window=window, supersample=self.supersample)
         return picture[..., 0] if self.image.ndim == 2 else picture
 
     def film(self) -> Film:
         "The training as a film, of at most sixty frames that add about the same number of decibels."
         frames = self.frames
         if self.progress < 1 or not frames:
-            frames = [*frames, small_frame(self.run.model, self.image)]
+            frames = [*frames, small_frame(self.run.model, self.image, self.supersample)]
         shown = _evenly([_decibels(frame, self.image) for frame in frames])
         alt = "The painting forms, from before its first step to the picture."
         width = max(256, frames[-1].shape[1])
@@ -211,9 +227,11 @@ def small_size(
 def small_frame(
     model: Callable,  # places to colours
     image: np.ndarray,  # the picture, whose shape the frame has
+    supersample: int = 1,  # as for `render`
 ) -> np.ndarray:  # `(h, w, channels)` uint8
     "A frame of the film."
-    return to_dtype(render(model, *small_size(*image.shape[:2])), np.uint8)
+    size = small_size(*image.shape[:2])
+    return to_dtype(render(model, *size, supersample=supersample), np.uint8)
 
 # %% ../nbs/library/painting.ipynb #65f30a2d
 def _decibels(frame: np.ndarray, image: np.ndarray) -> float:
@@ -223,10 +241,10 @@ def _decibels(frame: np.ndarray, image: np.ndarray) -> float:
     columns = (np.arange(w) + 0.5) * image.shape[1] / w
     truth = img_as_float32(image[np.ix_(rows.astype(int), columns.astype(int))])
     error = np.mean((img_as_float32(frame) - truth.reshape(frame.shape)) ** 2)
-    return float(-10 * np.log10(error + _ROUNDING))
+    return float(-10 * np.log10(error + _HARD_TO_SEE))
 
 
-_ROUNDING = 1 / 12 / 255**2  # the squared error of 8 bits: a copy has finite decibels
+_HARD_TO_SEE = 1e-4  # a squared error, of 40 decibels: what is gained beyond it shows little
 
 
 def _evenly(levels: Sequence[float]) -> list[int]:
@@ -259,14 +277,19 @@ def _early_steps(n_frames: int, n_batches: int) -> list[int]:
     return steps[:n_early]
 
 # %% ../nbs/library/painting.ipynb #bfbf0c42
+_LARGE = 2**19  # pixels
+
+
 @partial(
     jax.jit,
-    static_argnames=("loss", "optimizer", "batch_size", "n_batches"),
+    static_argnames=("loss", "optimizer", "batch_size", "n_batches", "offsets"),
     compiler_options=dict(xla_backend_optimization_level=0),  # quick to compile; it takes few steps
 )
-def _step_of_first_epoch(state, x, y, key, step, *, loss, optimizer, batch_size, n_batches):
+def _step_of_first_epoch(
+    state, x, y, key, step, *, loss, optimizer, batch_size, n_batches, offsets
+):
     rows = draw_batches(jax.random.fold_in(key, 0), len(x), batch_size, n_batches)[step]
-    return train_step(state, x[rows], y[rows], loss, optimizer)[0]
+    return averaged_step(state, x[rows], y[rows], loss, optimizer, offsets)[0]
 
 
 def _early_frames(run: Run, x: Array, y: Array, image: np.ndarray, n_frames: int) -> list:
@@ -274,7 +297,8 @@ def _early_frames(run: Run, x: Array, y: Array, image: np.ndarray, n_frames: int
     state = run.state
     n_taken = 0
     frames = []
-    for step in _early_steps(n_frames, run.n_batches):
+    is_large = len(x) > _LARGE  # its steps would take longer twice than once
+    for step in [0] if is_large else _early_steps(n_frames, run.n_batches):
         while n_taken < step:
             state = _step_of_first_epoch(
                 state,
@@ -286,6 +310,7 @@ def _early_frames(run: Run, x: Array, y: Array, image: np.ndarray, n_frames: int
                 optimizer=run.optimizer,
                 batch_size=run.batch_size,
                 n_batches=run.n_batches,
+                offsets=run.offsets,
             )
             n_taken += 1
         frames.append(small_frame(state.model, image))
@@ -311,15 +336,39 @@ def _late_moments(plan: Plan, progress: float) -> list[float]:
     return [moment for moment in moments if moment > progress] or [1.0]
 
 # %% ../nbs/library/painting.ipynb #eb516d5b
-_LONGEST_EPOCH = 2**16  # pixels
+_EPOCH = 2**16  # pixels, of a picture that is not large
+
+
+def _batch_size(n: int) -> int:
+    "Pixels in a step, of a picture of `n`: as many steps lead once through any large picture."
+    return min(n, max(512, n // 192))
 
 
 def _epoch_length(n: int, batch_size: int) -> int:
-    "Steps in an epoch over `n` pixels."
-    return min(n // batch_size, max(1, _LONGEST_EPOCH // batch_size))
+    "Steps in an epoch over `n` pixels: once through them, or through a twelfth of a large picture."
+    longest = max(_EPOCH, n // 12)
+    return min(n // batch_size, max(1, longest // batch_size))
 
 
-def _paint(painting: Painting, x: Array, y: Array, began: float, early_frames: Callable):
+def _n_epochs(n: int, supersample: int) -> int:
+    "Epochs for a picture of `n` pixels: those of small pictures have few steps."
+    if supersample == 1:
+        return 100
+    if n >= _EPOCH:
+        return 40
+    return min(100, max(40, 5120 // _epoch_length(n, _batch_size(n))))
+
+
+def _offsets(h: int, w: int, supersample: int) -> list[tuple[float, float]] | None:
+    "From the centre of a pixel to the places in it whose colours are averaged."
+    if supersample == 1:
+        return None
+    side = 2 / max(h, w)  # of a pixel
+    along = side * ((np.arange(supersample) + 0.5) / supersample - 0.5)
+    return list(product(along, along))
+
+
+def _paint(painting: Painting, early_frames: Callable, x: Array, y: Array, began: float):
     "Train, and yield the painting after every epoch."
     plan, run, image = painting.plan, painting.run, painting.image
     moments = _late_moments(plan, painting.progress)
@@ -340,7 +389,9 @@ def _paint(painting: Painting, x: Array, y: Array, began: float, early_frames: C
         if _has_reached_target(painting):
             progress = 1.0
         if progress >= moments[0]:
-            frames = [*frames, small_frame(run.model, image)]
+            is_last = progress == 1
+            supersample = painting.supersample if is_last else 1
+            frames = [*frames, small_frame(run.model, image, supersample)]
             moments = [moment for moment in moments if moment > progress] or moments[-1:]
         painting = replace(painting, frames=frames, progress=progress)
         yield painting
@@ -372,6 +423,7 @@ def paint_chunks(
     loss: Callable[[Array, Array], Array] | None = None,
     key: Array | None = None,
     n_frames: int | None = None,
+    supersample: int | None = None,
 ) -> Iterator[Painting]:  # the painting after each epoch
     """Paint a picture, and hand the `Painting` over after every epoch.
 
@@ -380,7 +432,8 @@ def paint_chunks(
     check_process()
     image = start.image if isinstance(start, Painting) else start
     x, y = pixels(image)
-    check_counts(n_epochs=n_epochs, batch_size=batch_size, n_frames=n_frames)
+    counts = dict(batch_size=batch_size, n_frames=n_frames, supersample=supersample)
+    check_counts(n_epochs=n_epochs, **counts)
     check_positive(seconds=seconds, target_psnr=target_psnr, learning_rate=learning_rate)
     if batch_size is not None:
         batch_size = min(batch_size, len(x))
@@ -392,12 +445,12 @@ def paint_chunks(
                 "network and key are the painting's own: "
                 "leave them out, or start from painting.image"
             )
-        return _go_on(start, x, y, limits, options, batch_size, loss)
+        return _go_on(start, x, y, limits, options, batch_size, loss, supersample)
     network = DEFAULT_PRESET if network is None else network
     _check_network(network, *image.shape[:2])
     key = check_key(jax.random.key(0) if key is None else key)
-    plan = _new_plan(**limits, **options, default_rate=_default_rate(network))
-    return _begin(image, x, y, network, key, plan, batch_size or min(512, len(x)), loss or mse)
+    wanted = limits | options
+    return _begin(image, x, y, network, key, wanted, batch_size, loss or mse, supersample)
 
 # %% ../nbs/library/painting.ipynb #7b0b01e6
 def _check_network(network: Callable | str, h: int, w: int) -> None:
@@ -410,9 +463,9 @@ def _check_network(network: Callable | str, h: int, w: int) -> None:
         )
 
 
-def _default_rate(network: Callable | str) -> float:
-    name = network if isinstance(network, str) else DEFAULT_PRESET
-    return PRESETS[name].learning_rate
+def _preset(network: Callable | str) -> Preset:
+    "The preset whose settings a network is trained with; the default one's for a function."
+    return PRESETS[network if isinstance(network, str) else DEFAULT_PRESET]
 
 
 def _new_plan(
@@ -423,11 +476,12 @@ def _new_plan(
     learning_rate: float | None,
     n_frames: int | None,
     default_rate: float,
+    default_epochs: int,
     default_frames: int = 40,
     first: int = 0,
 ) -> Plan:
     if n_epochs is None:
-        n_epochs = 100 if seconds is None else float("inf")
+        n_epochs = default_epochs if seconds is None else float("inf")
     learning_rate = learning_rate or default_rate
     n_frames = n_frames or default_frames
     return Plan(n_epochs, seconds, target_psnr, learning_rate, n_frames, first)
@@ -460,35 +514,47 @@ def _init_preset(
     return _init_network(key, make_network(name, h, w), n_channels)
 
 # %% ../nbs/library/painting.ipynb #ddeaa2be
-def _begin(image, x, y, network, key, plan, batch_size, loss) -> Iterator[Painting]:
+def _begin(image, x, y, network, key, wanted, batch_size, loss, supersample) -> Iterator[Painting]:
     "Paint a new picture."
     began = time.perf_counter()
+    preset = _preset(network)
+    supersample = supersample or preset.supersample
+    n_epochs = _n_epochs(len(x), supersample)
+    plan = _new_plan(**wanted, default_rate=preset.learning_rate, default_epochs=n_epochs)
     x, y = replicate((x, y))
+    settings = dict(
+        batch_size=batch_size or _batch_size(len(x)),
+        loss=loss,
+        offsets=_offsets(*image.shape[:2], supersample),
+    )
+    # without a name: the untrained network of a large picture takes much memory
+    yield from _paint(*_untrained(image, x, y, network, key, plan, settings), x, y, began)
+
+
+def _untrained(image, x, y, network, key, plan, settings) -> tuple[Painting, Callable]:
+    "A painting before its first step, and what returns the frames of its first epoch."
     if isinstance(network, str):
         h, w = image.shape[:2]
         channels = n_channels(image)
         model, data_key = _init_preset(key, name=network, h=h, w=w, n_channels=channels)
     else:
         model, data_key = _init_network(key, network, n_channels(image))
-    run = begin_run(
-        model,
-        x,
-        y,
-        key=data_key,
-        loss=loss,
-        learning_rate=plan.learning_rate,
-        batch_size=batch_size,
-        n_batches=_epoch_length(len(x), batch_size),
-    )
+    n_batches = _epoch_length(len(x), settings["batch_size"])
+    rate = plan.learning_rate
+    run = begin_run(model, x, y, key=data_key, learning_rate=rate, n_batches=n_batches, **settings)
     name = network if isinstance(network, str) else None
-    painting = Painting(run, image, progress=0.0, plan=plan, network=name)
     early_frames = _in_thread(_early_frames, run, x, y, image, plan.n_frames)
-    yield from _paint(painting, x, y, began, early_frames)
+    return Painting(run, image, progress=0.0, plan=plan, network=name), early_frames
 
 
-def _go_on(painting, x, y, limits, options, batch_size, loss) -> Iterator[Painting]:
+def _go_on(painting, x, y, limits, options, batch_size, loss, supersample) -> Iterator[Painting]:
     "Paint on, by the painting's own plan or by a new one."
     old = painting.plan
+    supersample = supersample or painting.supersample
+    image = painting.image
+    offsets = _offsets(*image.shape[:2], supersample)
+    if offsets is None:
+        painting = replace(painting, run=replace(painting.run, offsets=None))
     default_frames = old.n_frames if old else 40
     n_frames = options["n_frames"] or default_frames
     is_same_order = not any(limits.values()) and options["learning_rate"] is None
@@ -498,15 +564,16 @@ def _go_on(painting, x, y, limits, options, batch_size, loss) -> Iterator[Painti
         plan = _new_plan(
             **limits,
             **options,
-            default_rate=old.learning_rate if old else _default_rate(DEFAULT_PRESET),
+            default_rate=old.learning_rate if old else _preset(DEFAULT_PRESET).learning_rate,
+            default_epochs=_n_epochs(len(x), supersample),
             default_frames=default_frames,
             first=painting.run.epoch,
         )
         painting = replace(painting, progress=0.0, plan=plan)
-    return _continue(painting, x, y, batch_size or painting.run.batch_size, loss)
+    return _continue(painting, x, y, batch_size or painting.run.batch_size, loss, offsets)
 
 
-def _continue(painting, x, y, batch_size, loss) -> Iterator[Painting]:
+def _continue(painting, x, y, batch_size, loss, offsets) -> Iterator[Painting]:
     began = time.perf_counter()
     x, y = replicate((x, y))
     run = begin_run(
@@ -516,8 +583,9 @@ def _continue(painting, x, y, batch_size, loss) -> Iterator[Painting]:
         loss=loss,
         batch_size=min(batch_size, len(x)),
         n_batches=_epoch_length(len(x), batch_size),
+        offsets=offsets,
     )
-    yield from _paint(replace(painting, run=run), x, y, began, list)
+    yield from _paint(replace(painting, run=run), list, x, y, began)
 
 # %% ../nbs/library/painting.ipynb #64268b1c
 def paint(
@@ -533,6 +601,7 @@ def paint(
     loss: Callable[[Array, Array], Array] | None = None,
     key: Array | None = None,
     n_frames: int | None = None,
+    supersample: int | None = None,
 ) -> Painting:
     """Paint a picture: train a network to give the colour of every place.
 
@@ -544,20 +613,22 @@ def paint(
     progress : bool, default False
         Show a progress bar.
     network : str or callable, optional
-        `"half-grid"` (the default, best between the pixels), `"grid"` (sharpest), `"siren"`,
-        `"fourier"` or `"mlp"`; or a function or module class that is called as
+        `"full-grid"` (the default), `"half-grid"` (smaller), `"grid"` (sharpest at the pixels),
+        `"siren"`, `"fourier"` or `"mlp"`; or a function or module class that is called as
         `network(in_features, out_features, rngs=rngs)`. A `Painting` has its own.
     n_epochs : int, optional
         How long to train, in epochs. An epoch goes once through the pixels, or through 65,536
-        of them. Default: 100, or as many as `seconds` allow. Of several limits the first that
-        is reached ends the training.
+        of them, or through a twelfth of a large picture. Default: 40 for pictures of 256 by 256
+        pixels and more, up to 100 for smaller ones and where `supersample` is 1, or as many as
+        `seconds` allow. Of several limits the first that is reached ends the training.
     seconds : float, optional
         Stop after this time, compiling included.
     target_psnr : float, optional
         Stop when the peak signal-to-noise ratio reaches this, in decibels.
     batch_size : int, optional
-        Pixels in a step. Default for a picture: 512, or all if they are fewer; a `Painting` keeps
-        its own, and so for `loss` and `n_frames`.
+        Pixels in a step. Default for a picture: 512, or all if they are fewer, or a part in 192
+        of a large picture; a `Painting` keeps its own, and so for `loss`, `n_frames` and
+        `supersample`.
     learning_rate : float, optional
         At the start; it falls along a cosine to a fiftieth. Default: 5e-3, or 1e-3 for the
         network named `"siren"`; a `Painting` begins again at its own.
@@ -568,6 +639,9 @@ def paint(
         `jax.random.key(0)`. A `Painting` has its own.
     n_frames : int, optional
         Pictures of the training to keep, close together at its start. Default for a picture: 40.
+    supersample : int, optional
+        Places along each side of a pixel, the mean of whose colours is its colour; 1 is its
+        centre. Default: 2, or 1 for the networks named `"fourier"` and `"mlp"`.
 
     Returns
     -------
@@ -598,6 +672,7 @@ def paint(
         loss=loss,
         key=key,
         n_frames=n_frames,
+        supersample=supersample,
     )
     if progress:
         paintings = progress_bar(paintings)

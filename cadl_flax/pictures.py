@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import product
 
 import lazy_loader
 import numpy as np
@@ -147,21 +148,31 @@ def render(
     window: Sequence[float] | None = None,  # as in `coordinates`
     # pixels per call; 2**14 keeps a layer's activations in the processor's cache
     batch_size: int = 2**14,
+    # places along each side of a pixel, whose colours are averaged; 1 is its centre
+    supersample: int = 1,
 ) -> np.ndarray:  # `(h, w, channels)` float32 in [0, 1]
-    "Paint a picture by asking `model` for the colour at the centre of every pixel."
+    "Paint a picture by asking `model` for the colour of every pixel."
     check_process()
-    check_counts(batch_size=batch_size)
-    places = coordinates(h, w, window=window)
+    check_counts(h=h, w=w, batch_size=batch_size, supersample=supersample)
+    check_window(window)
     colours_at = evaluator(model)
     batch_size = min(batch_size, h * w)
     for first in range(0, h * w, batch_size):
         # the last batch is filled up with copies of the last place
         index = np.minimum(np.arange(first, first + batch_size), h * w - 1)
-        colours = check_colours(colours_at(places[index]))
+        places = _places_in(index, h, w, window, supersample)
+        colours = check_colours(sum(map(colours_at, places)) / supersample**2)
         if first == 0:
             picture = np.empty((h * w, colours.shape[1]), np.float32)
         picture[first : first + batch_size] = colours[: h * w - first]
     return picture.reshape(h, w, -1)
+
+
+def _places_in(index, h: int, w: int, window, n: int):
+    "Places in the pixels of these numbers: of each pixel its first one, then of each its next."
+    rows, columns = np.divmod(index, w)
+    for i, j in product(range(n), repeat=2):
+        yield positions(n * rows + i, n * columns + j, n * h, n * w, window)
 
 # %% ../nbs/00_pictures.ipynb #49d723a7
 def check_colours(

@@ -20,6 +20,7 @@ class Preset:
 
     make: Callable[[int, int], Callable[..., Any]]  # of the rows and columns of a picture
     learning_rate: float  # for Adam, at the start of a training
+    supersample: int  # places along each side of a pixel, whose colours are averaged
     summary: str  # a word or two, for the help of the command line
 
 
@@ -33,6 +34,15 @@ def _grid(h: int, w: int, cells_per_pixel: float) -> Callable[..., Any]:
     n_nodes = (finest + 2) ** 2  # of a square picture; of another one, fewer
     encoding = Grid if n_nodes <= 2**18 else HashGrid
     return mlp_behind(encoding, finest=finest, extent=(h / size, w / size), depth=2)
+
+
+def _full_grid(h: int, w: int) -> Callable[..., Any]:
+    "Four grids, the finest with a cell a pixel, two numbers at each node, whatever the size."
+    from cadl_flax.grids import Grid, mlp_behind
+
+    size = max(h, w)
+    grid = dict(finest=size, n_features=2, extent=(h / size, w / size))
+    return mlp_behind(Grid, **grid, depth=2)
 
 
 def _siren(h: int, w: int) -> Callable[..., Any]:
@@ -58,13 +68,14 @@ def _mlp(h: int, w: int) -> Callable[..., Any]:
 
 
 PRESETS = {  # networks by the names that `paint` takes
-    "half-grid": Preset(partial(_grid, cells_per_pixel=0.5), 5e-3, "all-round"),
-    "grid": Preset(partial(_grid, cells_per_pixel=1.0), 5e-3, "sharpest"),
-    "siren": Preset(_siren, 1e-3, "sines"),
-    "fourier": Preset(_fourier, 5e-3, "waves"),
-    "mlp": Preset(_mlp, 5e-3, "a blur"),
+    "full-grid": Preset(_full_grid, 5e-3, 2, "the default"),
+    "half-grid": Preset(partial(_grid, cells_per_pixel=0.5), 5e-3, 2, "smaller"),
+    "grid": Preset(partial(_grid, cells_per_pixel=1.0), 5e-3, 2, "sharpest"),
+    "siren": Preset(_siren, 1e-3, 2, "sines"),
+    "fourier": Preset(_fourier, 5e-3, 1, "waves"),
+    "mlp": Preset(_mlp, 5e-3, 1, "a blur"),
 }
-DEFAULT_PRESET = "half-grid"  # the name of what it takes by default
+DEFAULT_PRESET = "full-grid"  # the name of what it takes by default
 
 # %% ../nbs/library/presets.ipynb #8a316261
 def make_network(

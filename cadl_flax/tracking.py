@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import math
 import os
 import re
 import stat
@@ -33,7 +34,7 @@ from .pictures import n_channels
 from .presets import make_network
 from .regression import mse
 from .sgd import TrainState
-from .training import DEFAULT_OPTIMIZER, Run
+from .training import DEFAULT_OPTIMIZER, Offsets, Run
 
 # %% auto #0
 __all__ = ['named_leaves', 'save', 'DamagedFileError', 'read_words', 'read_settings', 'load', 'load_with_settings',
@@ -101,6 +102,7 @@ def _run_contents(run: Run) -> tuple[dict[str, Any], dict[str, Any]]:
         "epoch": run.epoch,
         "batch_size": run.batch_size,
         "n_batches": run.n_batches,
+        "offsets": run.offsets,
         "loss": getattr(run.loss, "__name__", "?"),
         "generator": jax.random.key_impl(run.key),
     }
@@ -555,7 +557,28 @@ def _run_like(file: _File, run: Run) -> Run:
         epoch=_epoch(file),
         batch_size=file.word("batch_size", int, _is_count),
         n_batches=file.word("n_batches", (int, type(None)), lambda n: n is None or _is_count(n)),
+        offsets=_read_offsets(file),
     )
+
+
+def _read_offsets(file: _File) -> Offsets | None:
+    "The places around an input, of which older files say nothing: it was asked alone."
+    if file.words.get("offsets") is None:
+        return None
+
+    def fits(shifts):
+        is_table = 0 < len(shifts) <= 64 and all(isinstance(row, list) for row in shifts)
+        return is_table and all(
+            0 < len(row) == len(shifts[0]) and all(_is_offset(number) for number in row)
+            for row in shifts
+        )
+
+    return tuple(tuple(map(float, row)) for row in file.word("offsets", list, fits))
+
+
+def _is_offset(number: Any) -> bool:
+    is_number = isinstance(number, int | float) and not isinstance(number, bool)
+    return is_number and abs(number) < 1e6
 
 
 def _epoch(file: _File) -> int:
@@ -622,6 +645,10 @@ def _painting_like(file: _File, start: Painting) -> Painting:
             f"{file.path} says batch_size={run.batch_size}, "
             f"and its image has the shape {image.shape}"
         )
+    offsets = run.offsets or ((0.0, 0.0),)
+    is_square = math.isqrt(len(offsets)) ** 2 == len(offsets)
+    if len(offsets[0]) != 2 or not is_square:
+        raise ValueError(f"{file.path} says offsets={_shown(offsets)}, which no pixel has")
     if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(run.model)):
         raise ValueError(f"{file.path} holds a network with numbers that are not finite")
     return replace(

@@ -38,7 +38,31 @@ from .sgd import minibatches as minibatches  # its older home, for one release
 from .shuffling import count_batches, draw_batches
 
 # %% auto #0
-__all__ = ['DEFAULT_OPTIMIZER', 'count_programs', 'Run', 'begin_run', 'fit', 'fit_chunks', 'sweep']
+__all__ = ['Offsets', 'DEFAULT_OPTIMIZER', 'averaged_step', 'count_programs', 'Run', 'begin_run', 'fit', 'fit_chunks', 'sweep']
+
+# %% ../nbs/library/training.ipynb #5e1f0a7c
+Offsets = tuple[tuple[float, ...], ...]  # `(k, in_features)`, part of a program
+
+
+def averaged_step(
+    state: TrainState,  # where we are
+    x: Array,  # inputs `(batch_size, in_features)`
+    y: Array,  # targets `(batch_size, out_features)`
+    loss: Callable,  # `loss(predictions, targets)`, a scalar
+    optimizer: optax.GradientTransformation,  # the same object in every step
+    offsets: Offsets | None,  # from each input to where the model is asked
+) -> tuple[TrainState, Array]:  # as from `train_step`
+    "A `train_step` in which a prediction is the mean of the model's answers around an input."
+    if offsets is None:
+        return train_step(state, x, y, loss, optimizer)
+    shifts = np.array(offsets, np.float32)
+    places = (x[:, None] + shifts).reshape(-1, x.shape[1])
+
+    def loss_of_means(answers, targets):
+        means = answers.reshape(len(x), len(shifts), -1).mean(1)
+        return loss(means, targets)
+
+    return train_step(state, places, y, loss_of_means, optimizer)
 
 # %% ../nbs/library/training.ipynb #f2426687
 @partial(
@@ -50,6 +74,7 @@ __all__ = ['DEFAULT_OPTIMIZER', 'count_programs', 'Run', 'begin_run', 'fit', 'fi
         "n_batches",
         "n_epochs",
         "observe",
+        "offsets",
         "mesh",
     ),
 )
@@ -66,13 +91,14 @@ def _train(
     n_batches: int | None,
     n_epochs: int,
     observe: Callable | None,
+    offsets: Offsets | None,
     mesh: Mesh | None = None,
 ) -> tuple[TrainState, Array, Any]:
     "The state after `n_epochs` epochs, the losses `(n_epochs, n_batches)`, what was observed."
     x, y = constrain((x, y), mesh)
 
     def step(state, rows):
-        return train_step(state, x[rows], y[rows], loss, optimizer)
+        return averaged_step(state, x[rows], y[rows], loss, optimizer, offsets)
 
     def epoch(state, number):
         rows = draw_batches(jax.random.fold_in(key, number), len(x), batch_size, n_batches)
@@ -133,7 +159,7 @@ class Run:
         What `observe(model)` returned, stacked over the epochs of the last call of `fit`.
     epoch : int
         How many epochs the model has seen, over all calls.
-    loss, optimizer, batch_size, n_batches
+    loss, optimizer, batch_size, n_batches, offsets
         As given to `fit`.
     """
 
@@ -146,6 +172,7 @@ class Run:
     optimizer: optax.GradientTransformation = _static(DEFAULT_OPTIMIZER)
     batch_size: int = _static(1)
     n_batches: int | None = _static(None)
+    offsets: Offsets | None = _static(None)
 
     @property
     def model(self) -> nnx.Module:
@@ -165,6 +192,19 @@ def _by_name(function: Any) -> str | tuple:
 
 for _kind in (jax.custom_jvp, jax.custom_vjp, type(train_step)):
     copyreg.pickle(_kind, _by_name)
+
+# %% ../nbs/library/training.ipynb #b2d86f31
+def _checked_offsets(offsets: ArrayLike, n_features: int) -> Offsets:
+    "The offsets as numbers of Python, which can be part of a program."
+    shifts = np.asarray(offsets)
+    if shifts.ndim != 2 or shifts.shape[1] != n_features or not len(shifts):
+        raise ValueError(
+            f"offsets has shape {shifts.shape}, expected (k, {n_features}): "
+            "a row for each place around an input"
+        )
+    if shifts.dtype.kind not in "iuf" or not np.isfinite(shifts).all():
+        raise ValueError(f"offsets={offsets!r:.60} must be finite numbers")
+    return tuple(tuple(map(float, shift)) for shift in shifts)
 
 # %% ../nbs/library/training.ipynb #464a9dac
 def _check_tables(x: Array, y: Array) -> None:
@@ -304,6 +344,7 @@ def begin_run(
     optimizer: optax.GradientTransformation | None = None,
     batch_size: int | None = None,
     n_batches: int | None = None,
+    offsets: ArrayLike | None = None,
     y_dtype: Any = None,  # the dtype that `y` had, for an error
 ) -> Run:  # nothing is trained yet
     "The `Run` that a call of `fit` starts from, with all settings resolved and checked."
@@ -317,6 +358,8 @@ def begin_run(
         run = _changed_run(start, len(x), key, loss, optimizer, batch_size, n_batches)
     else:
         run = _new_run(start, len(x), key, loss, optimizer, batch_size, n_batches)
+    if offsets is not None:
+        run = replace(run, offsets=_checked_offsets(offsets, x.shape[1]))
     if learning_rate is not None:
         run = _with_rate(run, learning_rate)
     check_counts(batch_size=run.batch_size, n_batches=run.n_batches)
@@ -401,6 +444,7 @@ def fit(
     optimizer: optax.GradientTransformation | None = None,
     batch_size: int | None = None,
     n_batches: int | None = None,
+    offsets: ArrayLike | None = None,
     n_epochs: int = 100,
     observe: Callable[[Any], Any] | None = None,
 ) -> Run:
@@ -434,6 +478,9 @@ def fit(
         Rows in a step. Default for a model: 64, or all rows if they are fewer.
     n_batches : int, optional
         Steps in an epoch. Default for a model: once through the data, at most 2**20 rows.
+    offsets : array_like, optional
+        `(k, in_features)`: a prediction is the mean of the model's answers at `x` plus each of
+        these. Default for a model: it is asked at `x` alone.
     n_epochs : int, default 100
         How many epochs to train.
     observe : callable, optional
@@ -443,8 +490,8 @@ def fit(
     -------
     Run
         The trained model, `run.model`, and the losses, `run.losses`. In a later call with this
-        run, the key, loss, optimizer, learning rate, `batch_size` and `n_batches` that are left
-        out stay as they were.
+        run, the key, loss, optimizer, learning rate, `batch_size`, `n_batches` and `offsets` that
+        are left out stay as they were.
 
     Raises
     ------
@@ -467,6 +514,7 @@ def fit(
         optimizer=optimizer,
         batch_size=batch_size,
         n_batches=n_batches,
+        offsets=offsets,
         y_dtype=y_dtype,
     )
     check_counts(n_epochs=n_epochs)
@@ -494,6 +542,7 @@ def _continue(run: Run, x: Array, y: Array, n_epochs: int, observe: Callable | N
         n_batches=run.n_batches,
         n_epochs=n_epochs,
         observe=observe,
+        offsets=run.offsets,
         mesh=mesh,
     )
     return replace(run, state=state, losses=losses, observed=observed, epoch=run.epoch + n_epochs)
@@ -513,6 +562,7 @@ def fit_chunks(
     optimizer: optax.GradientTransformation | None = None,  # Adam for a model
     batch_size: int | None = None,  # rows a step
     n_batches: int | None = None,  # steps an epoch
+    offsets: ArrayLike | None = None,  # around each input, `(k, in_features)`
 ) -> Iterator[Run]:  # the run after each chunk, with the losses of that chunk
     """Train as `fit` does, and hand over the `Run` after every chunk.
 
@@ -530,6 +580,7 @@ def fit_chunks(
         optimizer=optimizer,
         batch_size=batch_size,
         n_batches=n_batches,
+        offsets=offsets,
         y_dtype=y_dtype,
     )
     return _chunks(run, x, y, n_epochs, every, observe)

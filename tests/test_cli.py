@@ -123,7 +123,7 @@ def test_paint_writes_the_painting_and_its_film(painted):
 def test_paint_says_what_it_has_painted(painted):
     folder, result = painted
     last = result.stdout.strip().splitlines()[-1]
-    parameters = count_parameters(make_network("half-grid", 64, 64)(2, 3, rngs=nnx.Rngs(0)))
+    parameters = count_parameters(make_network("full-grid", 64, 64)(2, 3, rngs=nnx.Rngs(0)))
     assert all(line.startswith("epoch ") for line in result.stderr.splitlines())
     assert last.startswith("painting.png, painting.gif, painting.safetensors: ")
     assert f"{parameters:,} parameters" in last

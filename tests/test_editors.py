@@ -27,7 +27,7 @@ import cadl_flax
 from cadl_flax import painting, training
 
 SCRIPT = ROOT / "tests" / "typed" / "script.py"
-STABLE = {"Painting", "Run", "fit", "inpaint", "paint"}
+STABLE = {"Painting", "Run", "enlarge", "fit", "inpaint", "paint"}
 MISSPELT = """
 import numpy as np
 from cadl_flax import fit, inpaint, paint
@@ -150,7 +150,7 @@ def test_jedi_completes(jedi_on, text, name, kind):
     assert (name, kind) in {(c.name, c.type) for c in jedi_on(text).complete()}
 
 
-@pytest.mark.parametrize("name", ["paint", "inpaint", "fit"])
+@pytest.mark.parametrize("name", ["paint", "inpaint", "enlarge", "fit"])
 def test_jedi_shows_every_option(jedi_on, name):
     (signature,) = jedi_on(f"from cadl_flax import {name}\n{name}(").get_signatures()
     options = inspect.signature(getattr(cadl_flax, name)).parameters

@@ -147,7 +147,7 @@ def test_the_reference_has_every_option(documented):
     from cadl_flax import __main__ as program
 
     group = next(value for value in vars(program).values() if isinstance(value, click.Group))
-    assert len(group.commands) == 5
+    assert len(group.commands) == 6
     for name, command in group.commands.items():
         block = documented[f"cadl-flax-{name}"]
         assert f'href="library/command_line.html#{name}"' in block
@@ -198,8 +198,8 @@ QUERIES = {  # what is typed, and the pages that answer it, or a place on one
     "API reference": "reference.html",
     "positional encoding": "input_representation.html#give-it-waves",
     "save and load": "library/tracking.html",
-    "upscale": "encodings.html#what-paint-takes",
-    "enlarge": "encodings.html#what-paint-takes",
+    "upscale": "library/enlarging.html",
+    "enlarge": "library/enlarging.html",
     "nerf": "input_representation.html#give-it-waves",
     "learning rate too high": "gradient_descent.html#too-slow-right-too-fast",
     "overfitting": "training_and_testing.html#the-network-that-learned-too-long",
@@ -211,7 +211,7 @@ QUERIES = {  # what is typed, and the pages that answer it, or a place on one
     "batch size": "minibatches.html",
     "install": "index.html#install",
     "tensorflow": "rosetta.html",
-    "super resolution": "encodings.html#what-paint-takes",
+    "super resolution": "library/enlarging.html",
     "fourier features": "input_representation.html#give-it-waves",
     "denoise": "inpainting.html#four-of-five-pixels-are-gone",
     "cite": "index.html#where-it-comes-from",

@@ -326,6 +326,21 @@ def test_what_a_palette_has_not_gets_its_nearest_colour(tmp_path):
     np.testing.assert_array_equal(own, distances.min(-1))
 
 
+def test_an_entry_of_a_palette_that_no_pixel_has_stays_unused(tmp_path):
+    "It may be meant for something else, whatever its colour."
+    image = Image.fromarray(np.uint8([[1, 1, 3], [3, 1, 3]]), mode="P")
+    image.putpalette([0, 0, 0, 200, 0, 0, 90, 90, 90, 0, 0, 200])
+    image.save(tmp_path / "x.png")
+    picture = read_picture(tmp_path / "x.png")
+    changed = picture.pixels.copy()
+    changed[0, 0] = 90  # as the entry that is not used
+    changed[1, 0] = [0, 10, 180]
+    save_picture(Picture(**vars(picture) | dict(pixels=changed)), tmp_path / "y.png")
+    back = read_picture(tmp_path / "y.png").indices
+    assert back[0, 0] in (1, 3)
+    np.testing.assert_array_equal(back.ravel()[1:], [1, 3, 3, 1, 3])
+
+
 def test_equal_entries_of_a_palette_stay_apart(tmp_path):
     indices = np.arange(12, dtype=np.uint8).reshape(3, 4)
     image = Image.fromarray(indices)

@@ -852,6 +852,28 @@ def test_there_are_no_blots():
     assert np.mean(shares) < 0.01
 
 
+def test_a_wide_hole_is_held_in_the_range_within_its_width_in_every_direction():
+    "A bright pixel as far down and across as the hole is wide is farther away than that."
+    missing = np.zeros((40, 40), bool)
+    missing[16:24, 16:24] = True
+    part = np.full((40, 40, 1), 0.5)
+    part[missing] = 0.9
+    part[9, 9] = 1
+    held = _held_in_holes(part, missing, ~missing, np.zeros((40, 40)))
+    assert held[missing].max() == 0.5
+    assert (held[~missing] == part[~missing]).all()
+
+
+def test_a_sheet_is_stretched_only_where_all_eight_neighbours_are_missing():
+    missing = np.zeros((9, 9), bool)
+    missing[3:6, 3:6] = True
+    missing[3, 3] = False  # at a corner of the middle
+    values = np.random.default_rng(0).random((9, 9, 1))
+    assert (sheet(values, missing)[1] == 0).all()
+    missing[3, 3] = True
+    assert np.flatnonzero(sheet(values, missing)[1]).tolist() == [4 * 9 + 4]
+
+
 # The weights
 
 

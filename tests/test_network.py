@@ -225,7 +225,7 @@ def read(tab, path):
     return tab.evaluate(READ, base64.b64encode(path.read_bytes()).decode())
 
 
-@pytest.mark.parametrize("name", ["half-grid", "grid", "siren", "fourier", "mlp"])
+@pytest.mark.parametrize("name", ["full-grid", "half-grid", "grid", "siren", "fourier", "mlp"])
 @pytest.mark.parametrize("shape", [(16, 24, 3), (45, 30)])
 def test_paintings_are_painted_as_in_python(tab, tmp_path, name, shape):
     "Of every network that `paint` has a name for, in colour and gray."
@@ -234,7 +234,7 @@ def test_paintings_are_painted_as_in_python(tab, tmp_path, name, shape):
     save(painting, tmp_path / "painting.safetensors")
     assert read(tab, tmp_path / "painting.safetensors") == list(shape[:2])
     ours = tab.evaluate("[...network.paint(net, 20, 20, [-.5, -.5, .6, .4])]")
-    theirs = painting.render(20, 20, window=(-0.5, -0.5, 0.6, 0.4)).reshape(20, 20, -1)
+    theirs = render(painting.run.model, 20, 20, window=(-0.5, -0.5, 0.6, 0.4))
     theirs = np.broadcast_to(theirs, (20, 20, 3))
     np.testing.assert_allclose(np.clip(ours, 0, 1), theirs.ravel(), atol=1e-4)
 
@@ -336,7 +336,7 @@ def test_a_new_network_starts_by_he_and_for_its_last_layer_by_lecun(tab):
 def test_a_new_half_grid_has_the_nodes_of_paint(tab, shape):
     options = {"kind": "half-grid", "picture": shape, "width": 64, "depth": 2}
     tab.evaluate(CREATED, options)
-    painting = paint(np.zeros((*shape, 3), np.uint8), n_epochs=1)
+    painting = paint(np.zeros((*shape, 3), np.uint8), network="half-grid", n_epochs=1)
     grid = painting.run.model.layers[0]
     assert tab.evaluate("net.grid.cells") == [list(cells) for cells in grid.resolutions]
     assert tab.evaluate("network.count(net)") == painting.n_parameters

@@ -10,6 +10,7 @@ import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ from cadl_flax.files import read_image
 from cadl_flax.meeting import meet
 from cadl_flax.painting import paint
 from cadl_flax.pictures import shrink
-from cadl_flax.terminal import printable
+from cadl_flax.terminal import printable, write_output
 from cadl_flax.tracking import load, save
 
 PHOTO = shrink(data.astronaut(), 24)
@@ -395,3 +396,19 @@ def test_reading_in_threads_leaves_the_process_as_it_was():
     assert Image.MAX_IMAGE_PIXELS == limit
     assert [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)] == handlers
     assert dict(os.environ) == environment
+
+
+def test_output_is_written_to_its_end_where_a_pipe_takes_a_part_at_a_time(monkeypatch):
+    taken = []
+
+    class Narrow:
+        def write(self, content):
+            taken.append(bytes(content[:3]))
+            return len(taken[-1])
+
+        def flush(self):
+            taken.append(b".")
+
+    monkeypatch.setattr(sys, "stdout", SimpleNamespace(buffer=Narrow()))
+    write_output(b"0123456789")
+    assert taken == [b"012", b"345", b"678", b"9", b"."]

@@ -8,7 +8,7 @@ const FINER = 3; // the network is asked for so many times as many in each direc
 const BATCH = 32;
 const TRAINING = 14; // milliseconds of each frame, about as long as the painting takes
 
-const kinds = [["waves", "waves"], ["places", "places alone"], ["half-grid", "half-grid, as in paint"]];
+const kinds = [["waves", "waves"], ["places", "places alone"], ["half-grid", "half-grid"]];
 
 // ---------------------------------------------------------------- what the reader sees
 

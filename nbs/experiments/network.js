@@ -503,7 +503,7 @@ function half(bits) {
 
 // How the nodes of the grids are spaced: a painting has a preset of `paint`, a model its settings.
 function readGrid(tables, {network, settings = {}}, picture) {
-  const preset = {"half-grid": .5, grid: 1}[network];
+  const preset = {"full-grid": 1, "half-grid": .5, grid: 1}[network];
   const spacing = preset ? halfGrid(picture, preset) : settings;
   const {cells, extent = [1, 1], order = 2} = spacing;
   if (!cells) throw new Error("this file does not say how the nodes of its grids are spaced (settings: cells)");
