@@ -468,13 +468,19 @@ def _pictures(
 
 
 def _joined(
-    fill: np.ndarray, pull: np.ndarray, ranges: Sequence[_Range]
+    fill: np.ndarray,  # changed
+    pull: np.ndarray,  # changed
+    ranges: Sequence[_Range],
 ) -> tuple[np.ndarray, np.ndarray, _Range]:
     "Channels that go from 0 to 1 in the range of all of them, their pull, and that range."
     whole = _Range(min(r.low for r in ranges), max(r.high for r in ranges))
-    spans = np.array([r.span for r in ranges]) / whole.span
-    lows = np.array([r.low - whole.low for r in ranges]) / whole.span
-    return (fill * spans + lows).astype(np.float32), (pull * spans).astype(np.float32), whole
+    # one channel at a time, in place: of a large picture each takes much memory
+    fill, pull = (values.astype(np.float32, copy=False) for values in (fill, pull))
+    for c, r in enumerate(ranges):
+        span = r.span / whole.span
+        fill[..., c] = fill[..., c] * span + (r.low - whole.low) / whole.span
+        pull[..., c] = pull[..., c] * span
+    return fill, pull, whole
 
 # %% ../nbs/library/inpainting.ipynb #ceafd8b9
 def _filled(
@@ -489,12 +495,19 @@ def _filled(
     ranges = [ranges[c] for c in varied]
     limits = np.array([[r.limits(values.dtype, room) for r in ranges] for room in _ROOMS])
     options = dict(unseen=hole.unseen, wanted=_around(mask, _REACH))
-    fill, pull = _fill(np.dstack([scaled[c] for c in varied]), hole.missing, progress, **options)
+    stacked = np.dstack([scaled[c] for c in varied])
+    del scaled  # of a large picture, each of these takes much memory
+    fill, pull = _fill(stacked, hole.missing, progress, **options)
+    del stacked
     for c, r in enumerate(ranges):
         fill[..., c] = np.clip(fill[..., c], *r.scaled(limits[1, c]))
-    for picture in _pictures(fill, hole, mask, ranges):
+    pictures = _pictures(fill, hole, mask, ranges)
+    while pictures:
+        picture = pictures.pop()
         of_picture = [ranges[i] for i in picture]
         *joined, whole = _joined(fill[..., picture], pull[..., picture], of_picture)
+        if not pictures:
+            del fill, pull
         options = dict(wanted=mask, hole=hole, limits=whole.scaled(limits[:, picture]))
         corrected = _corrected(_trained(), *joined, hole.missing, progress=progress, **options)
         in_range = corrected[mask].astype(np.float64) * whole.span + whole.low

@@ -15,7 +15,9 @@ from cadl_flax.pictures import pixels, psnr
 
 NAME = "layers"
 KINDS = dict(grids=2, bare=6)  # hidden layers
-PRINTED = dict(grids=r"(\d+\.\d) dB\n", bare=r"falling rate +(\d+) dB\n")  # on the page
+PRINTED = dict(
+    grids=r"the painting: (\d+\.\d) dB\n", bare=r"falling rate +(\d+) dB\n"
+)  # on the page
 
 
 def printed_decibels(kind):

@@ -217,6 +217,7 @@ def count_collectives(network):
         n_batches=None,
         n_epochs=25,
         observe=None,
+        offsets=None,
         mesh=devices,
     )
     arguments = (begun.state, put(x), put(y), begun.key, 0)
