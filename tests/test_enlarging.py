@@ -113,6 +113,11 @@ def test_a_gray_picture_is_a_picture_of_three_equal_channels():
     np.testing.assert_allclose(enlarge(gray.astype(np.float32) / 255), alike, atol=1e-5)
 
 
+def test_colours_are_enlarged_together():
+    "What red and green show is known of blue too."
+    assert (enlarge(PHOTO)[..., 2] != enlarge(PHOTO[..., 2])).mean() > 0.1
+
+
 def test_opacity_is_a_channel_of_its_own():
     opacity = PHOTO[::-1, :, 0]
     larger = enlarge(np.dstack([PHOTO, opacity]))

@@ -275,3 +275,23 @@ def test_a_picture_of_many_pixels_and_few_bytes_takes_no_minutes():
     began = time.process_time()
     assert shrink(np.zeros((6000, 6000), bool), 16).shape == (16, 16)
     assert time.process_time() - began < 5
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+@pytest.mark.parametrize("window", [None, (-0.3, -0.2, 0.1, 0.5)])
+def test_a_pixel_is_the_mean_of_the_places_in_it(n, window):
+    "As many along each side as asked for: those of a picture so many times as large."
+
+    def colours(x):
+        return 0.5 + jnp.stack([x[:, 0], x[:, 1], x[:, 0] * x[:, 1]], 1) / 4
+
+    finer = render(colours, n * 5, n * 7, window=window)
+    means = finer.reshape(5, n, 7, n, 3).mean((1, 3))
+    np.testing.assert_allclose(
+        render(colours, 5, 7, window=window, supersample=n), means, atol=1e-6
+    )
+
+
+def test_a_pixel_has_at_least_one_place():
+    with pytest.raises(ValueError, match="supersample=0"):
+        render(lambda x: x, 2, 2, supersample=0)
