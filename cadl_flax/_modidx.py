@@ -156,8 +156,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '.', 'doc_host': '', 'git_ur
                                                                                 'cadl_flax/enlarging.py'),
                                      'cadl_flax.enlarging.Enlarger.__init__': ( 'library/enlarging.html#enlarger.__init__',
                                                                                 'cadl_flax/enlarging.py'),
-                                     'cadl_flax.enlarging._check_factor': ( 'library/enlarging.html#_check_factor',
-                                                                            'cadl_flax/enlarging.py'),
                                      'cadl_flax.enlarging._doubled': ('library/enlarging.html#_doubled', 'cadl_flax/enlarging.py'),
                                      'cadl_flax.enlarging._doubled_parts': ( 'library/enlarging.html#_doubled_parts',
                                                                              'cadl_flax/enlarging.py'),

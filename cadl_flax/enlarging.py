@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from functools import lru_cache, partial
 from importlib.resources import files
 from itertools import product
-from numbers import Real
 
 import jax
 import jax.numpy as jnp
@@ -21,7 +20,7 @@ from PIL import Image
 from skimage.util import img_as_float32
 from tqdm import tqdm
 
-from .checks import check_image, check_process
+from .checks import check_image, check_positive, check_process
 from .correcting import as_stored, convolution, unfold
 from .pictures import to_dtype
 from .tracking import load
@@ -32,6 +31,7 @@ __all__ = ['Enlarger', 'enlarge']
 # %% ../nbs/library/enlarging.ipynb #8d6c97e5
 def _near(n: int, radius: int = 4) -> np.ndarray:
     "How many of `n` numbers in a row are at most `radius` from each."
+    # `avg_pool` can leave out what it pads, but XLA then computes the counts of a part for seconds
     i = np.arange(n)
     return np.minimum(i + radius, n - 1) - np.maximum(i - radius, 0) + 1
 
@@ -175,7 +175,9 @@ def enlarge(image: np.ndarray, factor: float = 2, *, progress: bool = False) -> 
     """
     check_process()
     check_image(image)
-    _check_factor(factor)
+    check_positive(factor=factor)
+    if not 1 < factor <= _LARGEST_FACTOR:
+        raise ValueError(f"factor={factor} must be more than 1 and at most {_LARGEST_FACTOR}")
     h, w = image.shape[:2]
     shape = round(h * factor), round(w * factor)
     if shape[0] * shape[1] > _LARGEST_RESULT:
@@ -195,11 +197,3 @@ def enlarge(image: np.ndarray, factor: float = 2, *, progress: bool = False) -> 
     if not is_doubled:
         larger = to_dtype(_resized(larger, shape), image.dtype)
     return larger.reshape(*shape, *image.shape[2:])
-
-
-def _check_factor(factor: float) -> None:
-    "Raise an error that names the factor unless it enlarges."
-    if isinstance(factor, bool) or not isinstance(factor, Real):
-        raise TypeError(f"factor={factor!r} is a {type(factor).__name__}, expected a number")
-    if not 1 < factor <= _LARGEST_FACTOR:
-        raise ValueError(f"factor={factor} must be more than 1 and at most {_LARGEST_FACTOR}")

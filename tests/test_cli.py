@@ -824,3 +824,23 @@ def test_compiled_programs_are_kept_and_damage_is_survived(tmp_path):
     third, again = paint()
     assert third < first / 2
     assert again == files
+
+
+@pytest.mark.parametrize("size, epochs, is_said", [(400, 1, True), (24, 2, False)])
+def test_a_budget_that_shows_not_every_pixel_is_named(tmp_path, size, epochs, is_said):
+    Image.fromarray(shrink(data.astronaut(), size)).save(tmp_path / "photo.png")
+    options = ["--size", "full", "--epochs", epochs, "--network", "mlp"]
+    done = run("paint", "photo.png", *options, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert ("of the pixels: give it more time" in done.stdout + done.stderr) == is_said
+
+
+def test_a_large_picture_is_renewed_seldom():
+    "Drawing one takes longer than many epochs."
+    session = cli.Session(None, {})
+    pauses = []
+    for side in (64, 256, 1000, 4000):
+        session.painting = SimpleNamespace(image=np.zeros((side, side), bool))
+        pauses.append(session._pause())
+    assert pauses[:2] == [5, 5]
+    assert pauses[2] == 50 and pauses[3] == 16 * pauses[2]

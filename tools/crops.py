@@ -21,6 +21,9 @@ from PIL import Image, ImageDraw
 from skimage import data
 
 CROPS = 1000  # in a round
+PASSES = 2  # over the crops of a round
+BATCH = 16
+STEPS = PASSES * (CROPS // BATCH)  # in a round
 PARTS = 8  # of a round, each drawn by one call of a worker
 DRAWINGS = 0.2  # of the crops; the others are photographs
 FLOOR = 1e-5  # a squared error below it counts little
@@ -166,6 +169,13 @@ def turned(rng: np.random.Generator, *batches: np.ndarray) -> list[np.ndarray]:
     if rng.random() < 0.5:
         batches = [batch.swapaxes(1, 2) for batch in batches]
     return batches
+
+
+def batches(rng: np.random.Generator, x: np.ndarray, y: np.ndarray) -> Iterator[list[np.ndarray]]:
+    "The crops of a round in batches, in another order in every pass, turned and mirrored."
+    for _ in range(PASSES):
+        for rows in np.array_split(rng.permutation(CROPS), CROPS // BATCH):
+            yield turned(rng, x[rows[:BATCH]], y[rows[:BATCH]])
 
 
 def log_error(predictions: Array, targets: Array) -> Array:

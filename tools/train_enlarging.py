@@ -20,7 +20,19 @@ import jax
 import numpy as np
 from flax import nnx
 
-from crops import CROPS, PARTS, PICTURES, draw_crop, draw_rounds, log_error, optimizer_for, turned
+from crops import (
+    BATCH,
+    CROPS,
+    PARTS,
+    PASSES,
+    PICTURES,
+    STEPS,
+    batches,
+    draw_crop,
+    draw_rounds,
+    log_error,
+    optimizer_for,
+)
 from cadl_flax.correcting import as_stored
 from cadl_flax.enlarging import Enlarger
 from cadl_flax.sgd import TrainState, train_step
@@ -28,9 +40,6 @@ from cadl_flax.tracking import save
 
 WEIGHTS = Path(__file__).resolve().parents[1] / "cadl_flax" / "enlarging.safetensors"
 SIDE = 64  # pixels, of a crop
-PASSES = 2  # over the crops of a round
-BATCH = 16
-STEPS = PASSES * (CROPS // BATCH)  # in a round
 ROUNDS = 90
 RATE = 2e-3  # the largest learning rate
 
@@ -53,12 +62,10 @@ def train(n_rounds: int, seed: int) -> Enlarger:
     began = time.time()
     for i, (x, y) in enumerate(draw_rounds(lessons, seed, n_rounds)):
         losses = []
-        for _ in range(PASSES):
-            for rows in np.array_split(rng.permutation(CROPS), CROPS // BATCH):
-                batch = turned(rng, x[rows[:BATCH]], y[rows[:BATCH]])
-                # not `fit`: inside a compiled loop, convolutions are many times slower on a CPU
-                state, loss = train_step(state, *batch, log_error, optimizer)
-                losses.append(loss)
+        for batch in batches(rng, x, y):
+            # not `fit`: inside a compiled loop, convolutions are many times slower on a CPU
+            state, loss = train_step(state, *batch, log_error, optimizer)
+            losses.append(loss)
         nearest = x.repeat(2, axis=1).repeat(2, axis=2)
         print(
             f"round {i + 1} of {n_rounds}: {-4.343 * np.mean(losses):.2f} dB,"

@@ -24,16 +24,25 @@ import numpy as np
 from flax import nnx
 from PIL import Image, ImageDraw, ImageFont
 
-from crops import CROPS, PARTS, PICTURES, draw_crop, draw_rounds, log_error, optimizer_for, turned
+from crops import (
+    BATCH,
+    CROPS,
+    PARTS,
+    PASSES,
+    PICTURES,
+    STEPS,
+    batches,
+    draw_crop,
+    draw_rounds,
+    log_error,
+    optimizer_for,
+)
 from cadl_flax.correcting import Corrector, Repair, as_stored, lesson
 from cadl_flax.sgd import TrainState, train_step
 from cadl_flax.tracking import load, read_settings, save
 
 WEIGHTS = Path(__file__).resolve().parents[1] / "cadl_flax" / "inpainting.safetensors"
 SIDE = 96  # pixels, of a crop
-PASSES = 2  # over the crops of a round
-BATCH = 16
-STEPS = PASSES * (CROPS // BATCH)  # in a round
 ROUNDS = 70
 RATE = 2e-3  # the largest learning rate
 LETTERS = np.array(
@@ -194,10 +203,9 @@ def train(network: Corrector, n_rounds: int, seed: int, rate: float) -> Correcto
     began = time.time()
     for i, (x, y) in enumerate(draw_rounds(lessons, seed, n_rounds)):
         losses = []
-        for _ in range(PASSES):
-            for rows in np.array_split(rng.permutation(CROPS), CROPS // BATCH):
-                state, loss = step(state, *turned(rng, x[rows[:BATCH]], y[rows[:BATCH]]))
-                losses.append(loss)
+        for batch in batches(rng, x, y):
+            state, loss = step(state, *batch)
+            losses.append(loss)
         fill = jnp.asarray(x[..., 4:7])
         print(
             f"round {i + 1} of {n_rounds}: {-4.343 * np.mean(losses):.2f} dB,"
