@@ -307,6 +307,7 @@ def _keep(runs: Iterable[_Kept], checkpoints: Checkpoints, seconds: float) -> It
         finally:
             if run is not saved and not is_broken_fork():
                 _write_last(checkpoints, run, cause)
+            cause = None  # its traceback holds this frame: nothing would be freed at once
 
 
 def _write_last(checkpoints: Checkpoints, run: Run | Painting, cause: BaseException | None) -> None:

@@ -80,6 +80,8 @@ def faults(
     except OSError as error:
         raise system_fault(what, error) from None
     except ValueError as error:
+        if "JAX flag" in str(error):  # of the environment: JAX was imported here
+            raise
         raise Fault(f"{value}{error}") from None
     except MemoryError:
         if memory is None:

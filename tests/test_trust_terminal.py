@@ -44,8 +44,9 @@ def free_port():
         return server.getsockname()[1]
 
 
-def begin(process, port, n_processes=2):
-    line = ["paint", *QUICK, "--processes", n_processes, "--process", process]
+def begin(process, port, n_processes=2, quiet=True):
+    quick = QUICK if quiet else QUICK[:-1]
+    line = ["paint", *quick, "--processes", n_processes, "--process", process]
     line += ["--coordinator", f"127.0.0.1:{port}"]
     command = [*PROGRAM, *map(str, line)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -54,8 +55,9 @@ def begin(process, port, n_processes=2):
 @pytest.mark.parametrize("process", [0, 1])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_process_that_waits_can_be_stopped(process, number):
-    waiting = begin(process, free_port())
-    time.sleep(3)
+    waiting = begin(process, free_port(), quiet=False)
+    assert "waits for the others" in waiting.stderr.readline()
+    time.sleep(1)
     assert waiting.poll() is None
     began = time.time()
     waiting.send_signal(number)
