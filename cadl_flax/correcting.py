@@ -13,13 +13,16 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax import Array
-from scipy import ndimage, sparse
+from numpy.lib.stride_tricks import sliding_window_view
+from scipy import fft, ndimage, sparse
 from scipy.sparse.linalg import splu
 
 # %% auto #0
-__all__ = ['NOISE_FLOOR', 'differences', 'across_border', 'bending_matrix', 'fit_plane', 'least', 'bend', 'stretching_matrix',
-           'stretch', 'sheet', 'local_detail', 'network_inputs', 'convolution', 'fold', 'unfold', 'halve', 'Scale',
-           'Corrector', 'find_kernels', 'apply_kernels', 'correction', 'kernel_sums', 'lesson', 'Repair', 'as_stored']
+__all__ = ['CELL', 'WINDOW', 'NARROWEST', 'AT_ONCE', 'STEP', 'DEEPEST', 'NOISE_FLOOR', 'differences', 'across_border',
+           'bending_matrix', 'fit_plane', 'least', 'bend', 'stretching_matrix', 'stretch', 'sheet', 'strongest_waves',
+           'wide_holes', 'squares', 'waves_in_middle', 'step_inwards', 'continue_waves', 'local_detail',
+           'network_inputs', 'convolution', 'fold', 'unfold', 'halve', 'Scale', 'Corrector', 'find_kernels',
+           'apply_kernels', 'correction', 'kernel_sums', 'lesson', 'Repair', 'as_stored']
 
 # %% ../nbs/12_inpainting.ipynb #42e304c1
 def differences(
@@ -139,6 +142,128 @@ def sheet(
     fill = stretch(bent, inner)
     return fill, fill - bent
 
+# %% ../nbs/12_inpainting.ipynb #0a7c6b1e
+def strongest_waves(
+    values: np.ndarray,  # `(n, channels, side, side)` floats
+    weight: np.ndarray,  # `(n, side, side)`: how much each pixel counts, zero if not at all
+    n_rounds: int = 30,
+) -> np.ndarray:  # as `values`
+    "A sum of few waves, the same for all channels but for their strength, near what counts."
+    side = values.shape[-1]
+    weight = (weight / weight.sum((1, 2), keepdims=True))[:, None]
+    rows, columns = fft.fftfreq(side)[:, None], fft.rfftfreq(side)
+    slow = (1 - np.sqrt(2) * np.hypot(rows, columns)).astype(values.dtype)
+    residual, total = values * weight, np.zeros_like(values)
+    for _ in range(n_rounds):
+        found = fft.rfft2(residual)
+        power = (found.real**2 + found.imag**2).sum(1) * slow**2
+        highest = ndimage.maximum_filter(
+            power, (1, 5, 5), mode=("nearest", "wrap", "nearest")
+        )
+        is_peak = (power >= 0.9999 * highest) & (
+            power > 0.3 * power.max((1, 2), keepdims=True)
+        )
+        wave = fft.irfft2(found * is_peak[:, None])
+        weighted = weight * wave
+        explained, length = (
+            np.einsum("nchw,nchw->n", a, wave) for a in (residual, weighted)
+        )
+        best = explained / np.maximum(length, np.finfo(values.dtype).tiny)
+        share = 0.5 * best[:, None, None, None]
+        total += share * wave
+        residual -= share * weighted
+    return total
+
+# %% ../nbs/12_inpainting.ipynb #c4e8f2d5
+CELL = 4  # pixels, along the side of what a window is looked at for
+WINDOW = 32  # pixels, along the side of what waves are fitted to
+NARROWEST = 7  # pixels: the smallest width of a hole that waves go on in
+AT_ONCE = 64  # windows, which fit a cache
+STEP = 2  # pixels that they go on at a time
+DEEPEST = 14  # pixels: how far they go
+
+
+def wide_holes(
+    missing: np.ndarray,  # `(h, w)` bool
+) -> np.ndarray:  # `(h, w)` bool
+    "The missing pixels that are part of a missing square of `NARROWEST` pixels."
+    square = np.ones((NARROWEST, NARROWEST))
+    cores = ndimage.binary_erosion(missing, square, border_value=1)
+    return missing & ndimage.binary_dilation(cores, square)
+
+
+def squares(
+    values: np.ndarray,  # `(h, w, ...)`
+    side: int,  # pixels
+) -> np.ndarray:  # `(rows, columns, ..., side, side)`, a view
+    "The squares that begin every `CELL` pixels."
+    every = sliding_window_view(values, (side, side), axis=(0, 1), writeable=True)
+    return every[::CELL, ::CELL]
+
+# %% ../nbs/12_inpainting.ipynb #4f2a3b74
+def waves_in_middle(
+    values: np.ndarray,  # `(n, channels, WINDOW, WINDOW)`
+    trust: np.ndarray,  # `(n, WINDOW, WINDOW)`, from 0 to 1
+) -> np.ndarray:  # `(n, channels, CELL, CELL)`
+    "What the waves of windows are in their middles, in the range of what counts."
+    edge = (WINDOW - CELL) // 2
+    along = np.arange(WINDOW) - (WINDOW - 1) / 2
+    nearness = (0.7 ** np.hypot(along[:, None], along)).astype(values.dtype)
+    waves = strongest_waves(values, trust * nearness)[..., edge:-edge, edge:-edge]
+    counts = (trust > 0)[:, None]
+    low = np.where(counts, values, np.inf).min((2, 3), keepdims=True)
+    high = np.where(counts, values, -np.inf).max((2, 3), keepdims=True)
+    return np.clip(waves, low, high)
+
+
+def step_inwards(
+    values: np.ndarray,  # `(h, w, channels)`, changed; of whole cells, in a frame
+    trust: np.ndarray,  # `(h, w)`, changed: from 0 to 1
+    layer: np.ndarray,  # `(h, w)` bool: the pixels to fill
+) -> None:
+    "Fill pixels with the waves around them."
+    edge = (WINDOW - CELL) // 2
+    inner = np.s_[edge : len(values) - edge, edge : values.shape[1] - edge]
+    asked = squares(layer[inner], CELL)
+    rows, columns = np.nonzero(asked.any((2, 3)))
+    waves = []
+    for begin in range(0, len(rows), AT_ONCE):
+        some = rows[begin : begin + AT_ONCE], columns[begin : begin + AT_ONCE]
+        windows = squares(values, WINDOW)[some], squares(trust, WINDOW)[some]
+        waves.append(waves_in_middle(*windows))
+    if waves:
+        cells = squares(values[inner], CELL)
+        is_asked = asked[rows, columns][:, None]
+        cells[rows, columns] = np.where(
+            is_asked, np.concatenate(waves), cells[rows, columns]
+        )
+        trust[layer] = 0.5
+
+# %% ../nbs/12_inpainting.ipynb #d91b7c3f
+def continue_waves(
+    fill: np.ndarray,  # `(h, w, channels)` floats
+    missing: np.ndarray,  # `(h, w)` bool
+    seen: np.ndarray
+    | None = None,  # `(h, w)` bool: the known pixels to use; all, if left out
+) -> np.ndarray:  # `(h, w, channels)` float32, zero outside of wide holes
+    "How far the waves around a hole lift its fill, if they go on in it."
+    wide = wide_holes(missing)
+    seen = ~missing if seen is None else seen
+    if not wide.any() or not seen.any():
+        return np.broadcast_to(np.float32(0), fill.shape)
+    h, w = missing.shape
+    edge = (WINDOW - CELL) // 2
+    frame = [(edge, edge + -n % CELL) for n in (h, w)]
+    values = np.pad(np.float32(np.where(seen[..., None], fill, 0)), [*frame, (0, 0)])
+    trust = np.pad(np.float32(seen), frame)
+    depth = np.where(wide, ndimage.distance_transform_cdt(~seen, "chessboard"), 0)
+    for begin in range(0, DEEPEST, STEP):
+        layer = (depth > begin) & (depth <= begin + STEP)
+        step_inwards(values, trust, np.pad(layer, frame))
+    waves = values[edge : edge + h, edge : edge + w]
+    share = np.where(depth > 0, ((DEEPEST + 1 - depth) / 5).clip(0, 1), 0)
+    return np.float32((waves - fill) * share[..., None])
+
 # %% ../nbs/12_inpainting.ipynb #48279624
 NOISE_FLOOR = 0.01  # a contrast below it is not amplified further
 
@@ -167,12 +292,19 @@ def local_detail(
 def network_inputs(
     fill: np.ndarray,  # `(h, w, channels)` floats
     pull: np.ndarray,  # `(h, w, channels)`, as from `sheet`
+    lift: np.ndarray,  # `(h, w, channels)`, as from `continue_waves`
     missing: np.ndarray,  # `(h, w)` bool
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # `(h, w, 3)`, and as `local_detail`
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # `(h, w, 4)`, and as `local_detail`
     "What the network sees of a fill, and the detail and contrast that it works on."
     detail, contrast = local_detail(fill, ~missing)
-    seen = [detail.mean(-1) / contrast, ~missing, pull.mean(-1) / contrast]
-    return np.stack(seen, -1).astype(np.float32), detail, contrast
+    detail_seen, *moves = (
+        values.mean(-1) / contrast for values in (detail, pull, lift)
+    )
+    return (
+        np.stack([detail_seen, ~missing, *moves], -1).astype(np.float32),
+        detail,
+        contrast,
+    )
 
 # %% ../nbs/12_inpainting.ipynb #e2c9b0a1
 def convolution(
@@ -249,7 +381,7 @@ class Scale(nnx.Module):
 
 # %% ../nbs/12_inpainting.ipynb #c443eadd
 class Corrector(nnx.Module):
-    "For every pixel a kernel of 5 by 5 numbers and two more, from what is around it."
+    "For every pixel a kernel of 5 by 5 numbers and three more, from what is around it."
 
     def __init__(
         self,
@@ -262,19 +394,19 @@ class Corrector(nnx.Module):
         depth: int = 2,  # layers at each of these scales, on the way down and up
         rngs: nnx.Rngs,
     ):
-        self.first = convolution(3, 16, widths[0], 2.0, rngs)
+        self.first = convolution(3, 20, widths[0], 2.0, rngs)
         self.scale = Scale(widths, depth, rngs=rngs)
         # it begins with hardly a correction
-        self.last = convolution(1, widths[0], 4 * 27, 0.001, rngs)
+        self.last = convolution(1, widths[0], 4 * 28, 0.001, rngs)
 
     def __call__(
         self,
-        seen: Array,  # `(n, h, w, 3)`, from `network_inputs`; `h` and `w` multiples of 8
+        seen: Array,  # `(n, h, w, 4)`, from `network_inputs`; `h` and `w` multiples of 8
         inside: Array,  # `(n, h, w)`: 1 in the picture, 0 beyond its border
-    ) -> Array:  # `(n, h, w, 27)`
-        detail, known, pull = jnp.split(seen, 3, axis=-1)
+    ) -> Array:  # `(n, h, w, 28)`
+        detail, known, pull, lift = jnp.split(seen, 4, axis=-1)
         inside = halve(inside[..., None])
-        x = jnp.concatenate([detail, known - 0.5, detail * known, pull], -1)
+        x = jnp.concatenate([detail, known - 0.5, detail * known, pull, lift], -1)
         x = self.scale(self.first(fold(x) * inside), inside)
         return unfold(self.last(nnx.relu(x)))
 
@@ -287,16 +419,17 @@ def find_kernels(network: Corrector, seen: Array, inside: Array) -> Array:
 
 @jax.jit
 def apply_kernels(
-    kernels: Array,  # `(n, h, w, 27)`
+    kernels: Array,  # `(n, h, w, 28)`
     detail: Array,  # `(n, h, w, channels)`
     pull: Array,  # `(n, h, w, channels)`
+    lift: Array,  # `(n, h, w, channels)`
     contrast: Array,  # `(n, h, w)`
 ) -> Array:  # `(n, h, w, channels)`
     "What is to be added: the same kernels for every channel."
     h, w = contrast.shape[1:]
     padded = jnp.pad(detail, ((0, 0), (2, 2), (2, 2), (0, 0)))
     weights = jnp.moveaxis(kernels, -1, 0)[..., None]
-    added = weights[25] * contrast[..., None] + weights[26] * pull
+    added = weights[25] * contrast[..., None] + weights[26] * pull + weights[27] * lift
     for number in range(25):
         i, j = divmod(number, 5)
         added = added + weights[number] * padded[:, i : i + h, j : j + w]
@@ -305,27 +438,31 @@ def apply_kernels(
 
 def correction(
     network: Corrector,
-    seen: Array,  # `(n, h, w, 3)`
+    seen: Array,  # `(n, h, w, 4)`
     inside: Array,  # `(n, h, w)`
     detail: Array,  # `(n, h, w, channels)`
     pull: Array,  # `(n, h, w, channels)`
+    lift: Array,  # `(n, h, w, channels)`
     contrast: Array,  # `(n, h, w)`
 ) -> Array:  # `(n, h, w, channels)`
     "What the network adds to fills."
-    return apply_kernels(find_kernels(network, seen, inside), detail, pull, contrast)
+    return apply_kernels(
+        find_kernels(network, seen, inside), detail, pull, lift, contrast
+    )
 
 # %% ../nbs/12_inpainting.ipynb #c07e92ab
 def kernel_sums(
-    kernels: Array,  # `(n, h, w, 27)`
+    kernels: Array,  # `(n, h, w, 28)`
     detail: Array,  # `(n, h, w, channels)`
     pull: Array,  # `(n, h, w, channels)`
+    lift: Array,  # `(n, h, w, channels)`
     contrast: Array,  # `(n, h, w)`
 ) -> Array:  # `(n, h, w, channels)`
     "As `apply_kernels`, in a form that takes more memory and has a simpler gradient."
     h, w = contrast.shape[1:]
     padded = jnp.pad(detail, ((0, 0), (2, 2), (2, 2), (0, 0)))
     around = [padded[:, i : i + h, j : j + w] for i in range(5) for j in range(5)]
-    around += [jnp.broadcast_to(contrast[..., None], pull.shape), pull]
+    around += [jnp.broadcast_to(contrast[..., None], pull.shape), pull, lift]
     return jnp.einsum("nhwk,nhwkc->nhwc", kernels, jnp.stack(around, -2))
 
 # %% ../nbs/12_inpainting.ipynb #42d5bca9
@@ -334,12 +471,13 @@ def lesson(
     mask: np.ndarray,  # `(h, w)`, `True` where a pixel is to be hidden
 ) -> tuple[
     np.ndarray, np.ndarray
-]:  # input `(h, w, 4 + 3 * channels)`, and truth; float32
-    "Hide pixels, and let the sheet fill them."
+]:  # input `(h, w, 5 + 4 * channels)`, and truth; float32
+    "Hide pixels, and let the sheet and waves fill them."
     fill, pull = sheet(np.where(mask[..., None], 0, picture), mask)
     fill = fill.clip(0, 1)
-    seen, detail, contrast = network_inputs(fill, pull, mask)
-    x = np.dstack([seen, contrast, fill, detail, pull])
+    lift = continue_waves(fill, mask)
+    seen, detail, contrast = network_inputs(fill, pull, lift, mask)
+    x = np.dstack([seen, contrast, fill, detail, pull, lift])
     return x.astype(np.float32), picture.astype(np.float32)
 
 
@@ -351,12 +489,12 @@ class Repair(nnx.Module):
 
     def __call__(
         self,
-        x: Array,  # `(n, h, w, 4 + 3 * channels)`
+        x: Array,  # `(n, h, w, 5 + 4 * channels)`
     ) -> Array:  # `(n, h, w, channels)`
-        seen, contrast = x[..., :3], x[..., 3]
-        fill, detail, pull = jnp.split(x[..., 4:], 3, axis=-1)
+        seen, contrast = x[..., :4], x[..., 4]
+        fill, detail, pull, lift = jnp.split(x[..., 5:], 4, axis=-1)
         kernels = self.network(seen, jnp.ones_like(contrast))
-        added = kernel_sums(kernels, detail, pull, contrast)
+        added = kernel_sums(kernels, detail, pull, lift, contrast)
         is_known = seen[..., 1:2] == 1
         return jnp.where(is_known, fill, fill + added)
 

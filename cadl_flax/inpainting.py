@@ -28,6 +28,7 @@ from cadl_flax.correcting import (
     NOISE_FLOOR,
     Corrector,
     as_stored,
+    continue_waves,
     correction,
     fit_plane,
     fold,
@@ -323,6 +324,15 @@ def _largest_near(share: np.ndarray) -> np.ndarray:
     return ndimage.maximum_filter(share, 2 * _HALO + 1)
 
 
+def _network_parts(
+    fill: np.ndarray, pull: np.ndarray, missing: np.ndarray, known: np.ndarray | None
+) -> tuple[np.ndarray, ...]:
+    "What `correction` takes of a block, all of which is inside the picture."
+    lift = continue_waves(fill, missing, known)
+    seen, detail, contrast = network_inputs(fill, pull, lift, missing)
+    return seen, np.ones(missing.shape, np.float32), detail, pull, lift, contrast
+
+
 def _correction(
     network: Corrector | dict[str, np.ndarray],
     parts: Sequence[np.ndarray],
@@ -360,9 +370,9 @@ def _corrected(
     blocks = _blocks(missing.shape, longest, wanted, _REACH)
     for inner, outer in tqdm(blocks, "correcting", disable=not progress):
         part = fill[outer] if hole is None else _continued(fill[outer], hole.unseen[outer])
-        seen, detail, contrast = network_inputs(part, pull[outer], missing[outer])
-        inside = np.ones(part.shape[:2], np.float32)
-        parts = seen, inside, detail, pull[outer], contrast
+        known = None if hole is None else hole.seen[outer]
+        parts = _network_parts(part, pull[outer], missing[outer], known)
+        contrast = parts[-1]
         mean = _correction(network, parts, mirrors)
         if hole is None:
             part = part + mean
@@ -756,8 +766,9 @@ def inpaint(
     """Fill in what is missing of a picture.
 
     The missing pixels get a surface that bends little at the rim of a hole and is stretched inside
-    it, corrected by a small network that comes with the package. Channels that show the same things, such as red, green and blue, are
-    corrected together, and any other channel by itself, each in its own range. Known pixels more
+    it. A small network that comes with the package corrects it, and in a wide hole it also sees
+    how the waves around the hole would go on. Channels that show the same things, such as red,
+    green and blue, are corrected together, and any other channel by itself, each in its own range. Known pixels more
     than 25 rows or columns from every missing one have no influence. The same input gives the
     same picture.
 
@@ -827,18 +838,17 @@ def numpy_correction(
     inside: np.ndarray,
     detail: np.ndarray,
     pull: np.ndarray,
+    lift: np.ndarray,
     contrast: np.ndarray,
 ) -> np.ndarray:  # as from `correction`, to rounding
     "What `correction` returns, without JAX."
     edge = halve(inside[..., None])
-    guide, known, pulled = np.split(seen, 3, axis=-1)
-    x = fold(np.concatenate([guide, known - 0.5, guide * known, pulled], -1))
+    guide, known, pulled, lifted = np.split(seen, 4, axis=-1)
+    x = fold(np.concatenate([guide, known - 0.5, guide * known, pulled, lifted], -1))
     x = _scale(_convolve(x * edge, weights, "first"), edge, weights, "scale")
     kernels = unfold(_convolve(np.maximum(x, 0), weights, "last"))
-    added = [
-        _apply(kernels, detail[..., c], pull[..., c], contrast) for c in range(detail.shape[-1])
-    ]
-    return np.stack(added, -1)
+    channels = zip(*(np.moveaxis(values, -1, 0) for values in (detail, pull, lift)))
+    return np.stack([_apply(kernels, *channel, contrast) for channel in channels], -1)
 
 
 def _scale(
@@ -873,12 +883,16 @@ def _convolve(x: np.ndarray, weights: dict[str, np.ndarray], layer: str) -> np.n
 
 
 def _apply(
-    kernels: np.ndarray, detail: np.ndarray, pull: np.ndarray, contrast: np.ndarray
+    kernels: np.ndarray,
+    detail: np.ndarray,
+    pull: np.ndarray,
+    lift: np.ndarray,
+    contrast: np.ndarray,
 ) -> np.ndarray:
     "What is to be added to one channel, as `apply_kernels` says."
     h, w = detail.shape[1:]
     padded = np.pad(detail, [(0, 0), (2, 2), (2, 2)])
-    added = kernels[..., 25] * contrast + kernels[..., 26] * pull
+    added = kernels[..., 25] * contrast + kernels[..., 26] * pull + kernels[..., 27] * lift
     for number, (i, j) in enumerate(product(range(5), repeat=2)):
         added += kernels[..., number] * padded[:, i : i + h, j : j + w]
     return added

@@ -29,11 +29,13 @@ from cadl_flax.correcting import (
     as_stored,
     bend,
     bending_matrix,
+    continue_waves,
     correction,
     local_detail,
     network_inputs,
     sheet,
     stretch,
+    strongest_waves,
 )
 from cadl_flax.inpainting import (
     _HALO,
@@ -44,7 +46,7 @@ from cadl_flax.inpainting import (
     _within,
     numpy_correction,
 )
-from cadl_flax.pictures import shrink
+from cadl_flax.pictures import psnr, shrink
 from cadl_flax.tracking import read_settings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -675,21 +677,21 @@ def scale_by_formula(scale, x, valid):
 
 
 def kernels_by_formula(network, seen, inside):
-    "The 27 numbers of a pixel: a kernel of 5 by 5, the shares of the contrast and of the pull."
+    "The 28 numbers of a pixel: a kernel of 5 by 5, the shares of contrast, pull and lift."
     valid = fold(inside[..., None]).max(-1, keepdims=True)
-    value, known, pull = np.moveaxis(seen, -1, 0)
-    x = fold(np.dstack([value, known - 0.5, value * known, pull]))
+    value, known, *moves = np.moveaxis(seen, -1, 0)
+    x = fold(np.dstack([value, known - 0.5, value * known, *moves]))
     x = scale_by_formula(network.scale, convolve(x * valid, network.first), valid)
     return unfold(convolve(np.maximum(x, 0), network.last))
 
 
-def apply_kernels(kernels, detail, pull, contrast):
+def apply_kernels(kernels, detail, pull, lift, contrast):
     "The correction of every pixel, place by place."
     padded = np.pad(detail, ((2, 2), (2, 2), (0, 0)))
     out = np.zeros(detail.shape)
     for i, j, channel in np.ndindex(detail.shape):
         patch = padded[i : i + 5, j : j + 5, channel].ravel()
-        others = contrast[i, j], pull[i, j, channel]
+        others = contrast[i, j], pull[i, j, channel], lift[i, j, channel]
         out[i, j, channel] = kernels[i, j] @ [*patch, *others]
     return out
 
@@ -704,22 +706,21 @@ def small_network(seed):
 def drawn_inputs(h, w, n_channels):
     "Inputs of a network that belong to no picture; some rows and columns are beyond its border."
     rng = np.random.default_rng(0)
-    seen = np.stack(
-        [rng.normal(size=(h, w)), rng.random((h, w)) < 0.5, rng.normal(size=(h, w))], -1
-    )
-    detail, pull = rng.normal(size=(2, h, w, n_channels))
+    value, pulled, lifted = rng.normal(size=(3, h, w))
+    seen = np.stack([value, rng.random((h, w)) < 0.5, pulled, lifted], -1)
+    detail, pull, lift = rng.normal(size=(3, h, w, n_channels))
     inside = np.ones((h, w))
     inside[h - 6 :] = 0
     inside[:, w - 5 :] = 0
-    return seen, inside, detail, pull, rng.random((h, w))
+    return seen, inside, detail, pull, lift, rng.random((h, w))
 
 
 def test_the_network_is_its_formula():
     network = small_network(0)
-    seen, inside, detail, pull, contrast = drawn_inputs(16, 24, 2)
+    seen, inside, *parts = drawn_inputs(16, 24, 2)
     kernels = kernels_by_formula(network, seen, inside)
-    expected = apply_kernels(kernels, detail, pull, contrast)
-    arguments = [np.float32(a)[None] for a in (seen, inside, detail, pull, contrast)]
+    expected = apply_kernels(kernels, *parts)
+    arguments = [np.float32(a)[None] for a in (seen, inside, *parts)]
     largest = abs(expected).max()
     assert largest > 0.01
     np.testing.assert_allclose(correction(network, *arguments)[0], expected, atol=1e-5 * largest)
@@ -744,8 +745,9 @@ def test_what_is_outside_the_picture_does_not_matter():
     network = small_network(1)
     image, mask = np.float32(PHOTO / 255)[:, :45], DOTS[:, :45]
     pull = np.float32(0.1 * image[::-1])
-    seen, detail, contrast = network_inputs(image, pull, mask)
-    inputs = (seen, np.ones(mask.shape, np.float32), detail, pull, contrast)
+    lift = continue_waves(image, mask)
+    seen, detail, contrast = network_inputs(image, pull, lift, mask)
+    inputs = (seen, np.ones(mask.shape, np.float32), detail, pull, lift, contrast)
 
     def framed(array, flip):
         widths = [(0, 0), (0, 3)] + [(0, 0)] * (array.ndim - 2)
@@ -807,6 +809,151 @@ def test_a_narrow_hole_only_bends(side):
     fill, pull = sheet(values, hole)
     np.testing.assert_array_equal(fill, bend(values, hole))
     assert not pull.any()
+
+
+# Waves
+
+
+def waves_by_formula(values, weight, n_rounds):
+    "The same with the whole spectrum of complex waves, peak by peak."
+    side = values.shape[-1]
+    weight = weight / weight.sum()
+    places = np.arange(side)
+    half = [(i, j) for i in range(side) for j in range(side // 2 + 1)]
+
+    def slowness(i, j):
+        return 1 - np.sqrt(2) * np.hypot(min(i, side - i), j) / side
+
+    residual, total = values.copy(), np.zeros_like(values)
+    for _ in range(n_rounds):
+        found = np.fft.fft2(residual * weight)
+        power = {(i, j): (abs(found[:, i, j]) ** 2).sum() * slowness(i, j) ** 2 for i, j in half}
+        most = max(power.values())
+        wave = np.zeros_like(values)
+        for i, j in half:
+            columns = range(max(j - 2, 0), min(j + 2, side // 2) + 1)
+            around = [power[(i + down) % side, x] for down in range(-2, 3) for x in columns]
+            if power[i, j] > 0.3 * most and power[i, j] >= 0.9999 * max(around):
+                turns = (i * places[:, None] + j * places) / side
+                complex_wave = found[:, i, j][:, None, None] * np.exp(2j * np.pi * turns)
+                # in the middle columns its mirror image is asked for itself
+                wave += complex_wave.real * (0.5 if j in (0, side // 2) else 1)
+        amount = 0.5 * (weight * residual * wave).sum() / (weight * wave**2).sum()
+        residual -= amount * wave
+        total += amount * wave
+    return total
+
+
+def test_waves_are_their_formula():
+    rng = np.random.default_rng(0)
+    values, weight = rng.random((2, 16, 16)), rng.random((16, 16)) * (rng.random((16, 16)) < 0.6)
+    expected = waves_by_formula(values, weight, 5)
+    found = strongest_waves(values[None], weight[None], 5)[0]
+    np.testing.assert_allclose(found, expected, atol=1e-9)
+    assert np.ptp(expected) > 0.2
+
+
+def test_every_round_leaves_less_error():
+    "However few pixels count, and however alike waves are on them."
+    rng = np.random.default_rng(0)
+    values = rng.random((200, 2, 32, 32))
+    weight = rng.random((200, 32, 32)) ** 8 * (rng.random((200, 32, 32)) < 0.02)
+    weight[:, 5, 5] = 1
+    weight /= weight.sum((1, 2), keepdims=True)
+    errors = []
+    for n in range(8):
+        left = values - strongest_waves(values, weight, n)
+        errors.append(np.einsum("nij,ncij->n", weight, left**2))
+    assert (np.diff(errors, axis=0) < 0).all()
+    black = np.zeros((1, 1, 32, 32), np.float32)
+    assert not strongest_waves(black, np.ones((1, 32, 32), np.float32)).any()
+
+
+def test_waves_that_are_in_a_window_are_found():
+    "Whatever hides the rest of it, as soon as their energy is that of the weighted sum."
+    places = np.arange(32)
+    turns = 2 * np.pi * (3 * places[:, None] + 5 * places) / 32
+    values = np.stack([0.5 + 0.4 * np.cos(turns), 0.2 * np.sin(turns)])[None]
+    weight = np.float64(np.random.default_rng(0).random((1, 32, 32)) < 0.7)
+    found = strongest_waves(values, weight)
+    np.testing.assert_allclose(found, values, atol=1e-2)
+
+
+def grating(side=48, slope=0.6):
+    "Stripes that are no whole number of periods."
+    rows, columns = np.indices((side, side))
+    return 0.5 + 0.4 * np.sin((rows + slope * columns) / 1.7)[..., None] * [1, 0.5]
+
+
+@pytest.mark.parametrize("corner", [(12, 10), (0, 0), (36, 30)])
+def test_stripes_go_on_in_a_hole(corner):
+    "In the middle and at the border, in both channels."
+    i, j = corner
+    hole = np.zeros((48, 48), bool)
+    hole[i : i + 12, j : j + 12] = True
+    truth = grating()
+    fill, _ = sheet(np.where(hole[..., None], 0, truth), hole)
+    lifted = fill + continue_waves(fill, hole)
+    np.testing.assert_allclose(lifted[~hole], truth[~hole], atol=1e-6)
+    for c in range(2):
+        assert (
+            psnr(lifted[..., c], truth[..., c], hole) > psnr(fill[..., c], truth[..., c], hole) + 6
+        )
+
+
+def test_narrow_holes_get_no_waves():
+    "Nor does a narrow part of a wide hole: it ends where a square of seven no longer fits."
+    narrow = hole_of(6)
+    assert not continue_waves(grating(), narrow).any()
+    wide = hole_of(8)
+    wide[15, 18:40] = True
+    lifted = continue_waves(np.where(wide[..., None], 0.5, grating()), wide)
+    assert (lifted[hole_of(8)] != 0).any(-1).mean() > 0.9
+    assert not lifted[~hole_of(8)].any()
+
+
+def test_a_hole_at_the_border_is_as_wide_as_it_may_go_on():
+    strip = np.zeros((48, 48), bool)
+    strip[:4, 10:40] = True
+    lifted = continue_waves(np.where(strip[..., None], 0.5, grating()), strip)
+    assert (lifted[strip] != 0).any(-1).mean() > 0.9
+
+
+def test_waves_fade_in_a_hole():
+    "What is deep inside a hole is left to the fill."
+    hole = np.zeros((96, 96), bool)
+    hole[20:76, 20:76] = True
+    truth = np.tile(grating(), (2, 2, 1))
+    lifted = abs(continue_waves(np.where(hole[..., None], 0.5, truth), hole)).max(-1)
+    depth = ndimage.distance_transform_cdt(hole, "chessboard")
+    assert not lifted[depth > 14].any()
+    assert lifted[hole & (depth <= 2)].mean() > 0.15 > 2 * lifted[depth == 14].mean()
+
+
+def test_waves_ask_only_what_is_seen():
+    "Not what stands in for a pixel that is not seen, nor what the fill is; they grow with the picture."
+    hole = hole_of(12)
+    seen = ~hole & (np.indices((48, 48))[1] < 30)
+    values = np.where(hole[..., None], 0.5, grating())
+    expected = continue_waves(values, hole, seen)
+    other = np.where((hole | seen)[..., None], values, 17.0)
+    np.testing.assert_array_equal(continue_waves(other, hole, seen), expected)
+    above = np.where(hole[..., None], 0.75, values)
+    shifted = continue_waves(above, hole, seen) + 0.25
+    in_full = hole & (ndimage.distance_transform_cdt(~seen, "chessboard") <= 10)
+    np.testing.assert_allclose(shifted[in_full], expected[in_full], atol=1e-6)
+    np.testing.assert_allclose(continue_waves(8 * values, hole, seen), 8 * expected, atol=1e-4)
+    nothing = continue_waves(values, hole, np.zeros_like(hole))
+    assert not nothing.any() and nothing.shape == values.shape
+
+
+def test_waves_stay_in_the_range_around_a_hole():
+    values = np.where(np.indices((48, 48))[1][..., None] < 17, 0.1, 0.9)
+    hole = hole_of(24)
+    fill, _ = sheet(np.where(hole[..., None], 0, values), hole)
+    deepest = ndimage.distance_transform_cdt(hole, "chessboard") <= 10
+    lifted = (fill + continue_waves(fill, hole))[hole & deepest]
+    assert lifted.min() >= 0.1 - 1e-6 and lifted.max() <= 0.9 + 1e-6
 
 
 def test_a_wide_hole_stays_in_the_range_around_it():

@@ -210,13 +210,13 @@ function pixelsOfCells(h, w, [turnedDown, turnedRight]) {
   return pixels;
 }
 
-// What the network sees of some cells: four numbers for each of their pixels.
-function cellInputs(cells, pixels, {guide, known, pulled}) {
-  const x = new Float32Array(4 * pixels.length);
+// What the network sees of some cells: five numbers for each of their pixels.
+function cellInputs(cells, pixels, {guide, known, pulled, lifted}) {
+  const x = new Float32Array(5 * pixels.length);
   for (const cell of cells) {
     for (let t = 0; t < 4; t++) {
       const p = pixels[4 * cell + t];
-      const at = 16 * cell + 4 * t;
+      const at = 20 * cell + 5 * t;
       if (p < 0) { // as if a pixel were missing there
         x[at + 1] = -.5;
         continue;
@@ -225,6 +225,7 @@ function cellInputs(cells, pixels, {guide, known, pulled}) {
       x[at + 1] = known[p] - .5;
       x[at + 2] = guide[p] * known[p];
       x[at + 3] = pulled[p];
+      x[at + 4] = lifted[p];
     }
   }
   return x;
@@ -250,9 +251,9 @@ function* addCorrection(sums, looks, wanted, mirror, layers, h, w) {
   yield* applyKernels(sums, layers.last, y, places(asked), pixels, looks, wanted, mirror, h, w);
 }
 
-// Add what the kernels of the wanted pixels make of the detail, the contrast and the pull.
+// Add what the kernels of the wanted pixels make of the detail, the contrast, the pull and the lift.
 function* applyKernels(sums, layer, x, cells, pixels, looks, wanted, mirror, h, w) {
-  const nOut = layer.bias.length; // 27 numbers for each pixel of a cell
+  const nOut = layer.bias.length; // 28 numbers for each pixel of a cell
   const nIn = layer.kernel.length / nOut;
   const list = listFor(layer);
   const kernels = new Float64Array(nOut);
@@ -263,8 +264,9 @@ function* applyKernels(sums, layer, x, cells, pixels, looks, wanted, mirror, h, 
       const p = pixels[4 * cell + t];
       if (p < 0 || !wanted[p]) continue;
       for (let c = 0; c < sums.length; c++) {
-        sums[c][p] += mix(kernels, 27 * t, looks.detail[c], p, mirror, h, w);
-        sums[c][p] += kernels[27 * t + 25] * looks.contrast[p] + kernels[27 * t + 26] * looks.pull[c][p];
+        const others = [looks.contrast[p], looks.pull[c][p], looks.lift[c][p]];
+        sums[c][p] += mix(kernels, 28 * t, looks.detail[c], p, mirror, h, w);
+        for (let n = 0; n < 3; n++) sums[c][p] += kernels[28 * t + 25 + n] * others[n];
       }
     }
     if (e % 32 == 31) yield;

@@ -1,6 +1,6 @@
 // Page 12: what `inpaint` of cadl_flax/inpainting.py computes for a photo of 8 bits: the sheet, and what
 // the network adds to it. The names are those of that file and of cadl_flax/correcting.py.
-// needs: sheet corrector
+// needs: sheet corrector lift
 "use strict";
 const mend = (() => {
 
@@ -116,12 +116,12 @@ function localDetail(channels, known, h, w) {
 }
 
 // What the network sees of a fill, pixel by pixel, and what its kernels are applied to.
-function networkInputs(channels, pull, missing, h, w) {
+function networkInputs(channels, pull, lifts, missing, h, w) {
   const known = opposite(missing);
   const {detail, gray, contrast} = localDetail(channels, known, h, w);
   const guide = gray.map((x, p) => x / contrast[p]);
-  const pulled = meanOf(pull).map((x, p) => x / contrast[p]);
-  return {guide, known, pulled, detail, pull, contrast};
+  const [pulled, lifted] = [pull, lifts].map(moves => meanOf(moves).map((x, p) => x / contrast[p]));
+  return {guide, known, pulled, lifted, detail, pull, lift: lifts, contrast};
 }
 
 // How much of a correction to add: the smoother what pins the sheet, the less.
@@ -150,7 +150,8 @@ function shareOf(channels, contrast, pinning, h, w) {
 // A block with what the network adds, within the limits of each channel.
 function* correctBlock(channels, pull, hole, limits, layers, mirrors, h, w) {
   yield;
-  const looks = networkInputs(channels, pull, hole.missing, h, w);
+  const lifts = yield* lift.continueWaves(channels, hole.missing, hole.seen, h, w);
+  const looks = networkInputs(channels, pull, lifts, hole.missing, h, w);
   yield;
   const bent = channels.map((channel, c) => channel.map((x, p) => x - pull[c][p]));
   const share = shareOf(bent, looks.contrast, hole.pinning, h, w);
