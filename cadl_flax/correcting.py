@@ -5,7 +5,9 @@
 # %% ../nbs/12_inpainting.ipynb #c03165fd
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 
 import jax
@@ -148,11 +150,12 @@ def strongest_waves(
     weight: np.ndarray,  # `(n, side, side)`: how much each pixel counts, zero if not at all
     n_rounds: int = 30,
 ) -> np.ndarray:  # as `values`
-    "A sum of few waves, the same for all channels but for their strength, near what counts."
+    "The sum of some waves, of the same frequencies in all channels, that is near what counts."
     side = values.shape[-1]
     weight = (weight / weight.sum((1, 2), keepdims=True))[:, None]
     rows, columns = fft.fftfreq(side)[:, None], fft.rfftfreq(side)
     slow = (1 - np.sqrt(2) * np.hypot(rows, columns)).astype(values.dtype)
+    # the residual is weighted from here on
     residual, total = values * weight, np.zeros_like(values)
     for _ in range(n_rounds):
         found = fft.rfft2(residual)
@@ -175,18 +178,18 @@ def strongest_waves(
     return total
 
 # %% ../nbs/12_inpainting.ipynb #c4e8f2d5
-CELL = 4  # pixels, along the side of what a window is looked at for
-WINDOW = 32  # pixels, along the side of what waves are fitted to
+CELL = 4  # pixels, along the side of a square that is filled at once
+WINDOW = 32  # pixels, along the side of the square around it that waves are fitted to
 NARROWEST = 7  # pixels: the smallest width of a hole that waves go on in
-AT_ONCE = 64  # windows, which fit a cache
+AT_ONCE = 64  # windows, whose numbers fit into a processor's cache
 STEP = 2  # pixels that they go on at a time
-DEEPEST = 14  # pixels: how far they go
+DEEPEST = 14  # pixels: how far they go, and a window sees from its cell
 
 
 def wide_holes(
     missing: np.ndarray,  # `(h, w)` bool
 ) -> np.ndarray:  # `(h, w)` bool
-    "The missing pixels that are part of a missing square of `NARROWEST` pixels."
+    "The missing pixels of squares of `NARROWEST` pixels, which may go on beyond the border."
     square = np.ones((NARROWEST, NARROWEST))
     cores = ndimage.binary_erosion(missing, square, border_value=1)
     return missing & ndimage.binary_dilation(cores, square)
@@ -196,7 +199,7 @@ def squares(
     values: np.ndarray,  # `(h, w, ...)`
     side: int,  # pixels
 ) -> np.ndarray:  # `(rows, columns, ..., side, side)`, a view
-    "The squares that begin every `CELL` pixels."
+    "The squares that begin every `CELL` pixels; what is assigned to them, `values` get."
     every = sliding_window_view(values, (side, side), axis=(0, 1), writeable=True)
     return every[::CELL, ::CELL]
 
@@ -226,11 +229,15 @@ def step_inwards(
     inner = np.s_[edge : len(values) - edge, edge : values.shape[1] - edge]
     asked = squares(layer[inner], CELL)
     rows, columns = np.nonzero(asked.any((2, 3)))
-    waves = []
-    for begin in range(0, len(rows), AT_ONCE):
+
+    def of_some(begin: int) -> np.ndarray:
         some = rows[begin : begin + AT_ONCE], columns[begin : begin + AT_ONCE]
-        windows = squares(values, WINDOW)[some], squares(trust, WINDOW)[some]
-        waves.append(waves_in_middle(*windows))
+        return waves_in_middle(
+            squares(values, WINDOW)[some], squares(trust, WINDOW)[some]
+        )
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        waves = list(pool.map(of_some, range(0, len(rows), AT_ONCE)))
     if waves:
         cells = squares(values[inner], CELL)
         is_asked = asked[rows, columns][:, None]
@@ -246,7 +253,7 @@ def continue_waves(
     seen: np.ndarray
     | None = None,  # `(h, w)` bool: the known pixels to use; all, if left out
 ) -> np.ndarray:  # `(h, w, channels)` float32, zero outside of wide holes
-    "How far the waves around a hole lift its fill, if they go on in it."
+    "The difference that the waves around a hole make to its fill, if they go on in it."
     wide = wide_holes(missing)
     seen = ~missing if seen is None else seen
     if not wide.any() or not seen.any():
