@@ -20,11 +20,10 @@ from scipy import fft, ndimage, sparse
 from scipy.sparse.linalg import splu
 
 # %% auto #0
-__all__ = ['CELL', 'WINDOW', 'NARROWEST', 'AT_ONCE', 'STEP', 'DEEPEST', 'NOISE_FLOOR', 'differences', 'across_border',
-           'bending_matrix', 'fit_plane', 'least', 'bend', 'stretching_matrix', 'stretch', 'sheet', 'strongest_waves',
-           'wide_holes', 'squares', 'waves_in_middle', 'step_inwards', 'continue_waves', 'local_detail',
-           'network_inputs', 'convolution', 'fold', 'unfold', 'halve', 'Scale', 'Corrector', 'find_kernels',
-           'apply_kernels', 'correction', 'kernel_sums', 'lesson', 'Repair', 'as_stored']
+__all__ = ['NOISE_FLOOR', 'differences', 'across_border', 'bending_matrix', 'fit_plane', 'least', 'bend', 'stretching_matrix',
+           'stretch', 'sheet', 'strongest_waves', 'continue_waves', 'local_detail', 'network_inputs', 'convolution',
+           'fold', 'unfold', 'halve', 'Scale', 'Corrector', 'find_kernels', 'apply_kernels', 'correction',
+           'kernel_sums', 'lesson', 'Repair', 'as_stored']
 
 # %% ../nbs/12_inpainting.ipynb #42e304c1
 def differences(
@@ -178,39 +177,39 @@ def strongest_waves(
     return total
 
 # %% ../nbs/12_inpainting.ipynb #c4e8f2d5
-CELL = 4  # pixels, along the side of a square that is filled at once
-WINDOW = 32  # pixels, along the side of the square around it that waves are fitted to
-NARROWEST = 7  # pixels: the smallest width of a hole that waves go on in
-AT_ONCE = 64  # windows, whose numbers fit into a processor's cache
-STEP = 2  # pixels that they go on at a time
-DEEPEST = 14  # pixels: how far they go, and a window sees from its cell
+_CELL = 4  # pixels, along the side of a square that is filled at once
+_WINDOW = 32  # pixels, along the side of the square around it that waves are fitted to
+_NARROWEST = 7  # pixels: the smallest width of a hole that waves go on in
+_AT_ONCE = 64  # windows, whose numbers fit into a processor's cache
+_STEP = 2  # pixels that they go on at a time
+_DEEPEST = 14  # pixels: how far they go, and a window sees from its cell
 
 
-def wide_holes(
+def _wide_holes(
     missing: np.ndarray,  # `(h, w)` bool
 ) -> np.ndarray:  # `(h, w)` bool
-    "The missing pixels of squares of `NARROWEST` pixels, which may go on beyond the border."
-    square = np.ones((NARROWEST, NARROWEST))
+    "The missing pixels of squares of `_NARROWEST` pixels, which may go on beyond the border."
+    square = np.ones((_NARROWEST, _NARROWEST))
     cores = ndimage.binary_erosion(missing, square, border_value=1)
     return missing & ndimage.binary_dilation(cores, square)
 
 
-def squares(
+def _squares(
     values: np.ndarray,  # `(h, w, ...)`
     side: int,  # pixels
 ) -> np.ndarray:  # `(rows, columns, ..., side, side)`, a view
-    "The squares that begin every `CELL` pixels; what is assigned to them, `values` get."
+    "The squares that begin every `_CELL` pixels; what is assigned to them, `values` get."
     every = sliding_window_view(values, (side, side), axis=(0, 1), writeable=True)
-    return every[::CELL, ::CELL]
+    return every[::_CELL, ::_CELL]
 
 # %% ../nbs/12_inpainting.ipynb #4f2a3b74
-def waves_in_middle(
-    values: np.ndarray,  # `(n, channels, WINDOW, WINDOW)`
-    trust: np.ndarray,  # `(n, WINDOW, WINDOW)`, from 0 to 1
-) -> np.ndarray:  # `(n, channels, CELL, CELL)`
+def _waves_in_middle(
+    values: np.ndarray,  # `(n, channels, _WINDOW, _WINDOW)`
+    trust: np.ndarray,  # `(n, _WINDOW, _WINDOW)`, from 0 to 1
+) -> np.ndarray:  # `(n, channels, _CELL, _CELL)`
     "What the waves of windows are in their middles, in the range of what counts."
-    edge = (WINDOW - CELL) // 2
-    along = np.arange(WINDOW) - (WINDOW - 1) / 2
+    edge = (_WINDOW - _CELL) // 2
+    along = np.arange(_WINDOW) - (_WINDOW - 1) / 2
     nearness = (0.7 ** np.hypot(along[:, None], along)).astype(values.dtype)
     waves = strongest_waves(values, trust * nearness)[..., edge:-edge, edge:-edge]
     counts = (trust > 0)[:, None]
@@ -219,27 +218,27 @@ def waves_in_middle(
     return np.clip(waves, low, high)
 
 
-def step_inwards(
+def _step_inwards(
     values: np.ndarray,  # `(h, w, channels)`, changed; of whole cells, in a frame
     trust: np.ndarray,  # `(h, w)`, changed: from 0 to 1
     layer: np.ndarray,  # `(h, w)` bool: the pixels to fill
 ) -> None:
     "Fill pixels with the waves around them."
-    edge = (WINDOW - CELL) // 2
+    edge = (_WINDOW - _CELL) // 2
     inner = np.s_[edge : len(values) - edge, edge : values.shape[1] - edge]
-    asked = squares(layer[inner], CELL)
+    asked = _squares(layer[inner], _CELL)
     rows, columns = np.nonzero(asked.any((2, 3)))
 
     def of_some(begin: int) -> np.ndarray:
-        some = rows[begin : begin + AT_ONCE], columns[begin : begin + AT_ONCE]
-        return waves_in_middle(
-            squares(values, WINDOW)[some], squares(trust, WINDOW)[some]
+        some = rows[begin : begin + _AT_ONCE], columns[begin : begin + _AT_ONCE]
+        return _waves_in_middle(
+            _squares(values, _WINDOW)[some], _squares(trust, _WINDOW)[some]
         )
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        waves = list(pool.map(of_some, range(0, len(rows), AT_ONCE)))
+        waves = list(pool.map(of_some, range(0, len(rows), _AT_ONCE)))
     if waves:
-        cells = squares(values[inner], CELL)
+        cells = _squares(values[inner], _CELL)
         is_asked = asked[rows, columns][:, None]
         cells[rows, columns] = np.where(
             is_asked, np.concatenate(waves), cells[rows, columns]
@@ -254,21 +253,21 @@ def continue_waves(
     | None = None,  # `(h, w)` bool: the known pixels to use; all, if left out
 ) -> np.ndarray:  # `(h, w, channels)` float32, zero outside of wide holes
     "The difference that the waves around a hole make to its fill, if they go on in it."
-    wide = wide_holes(missing)
+    wide = _wide_holes(missing)
     seen = ~missing if seen is None else seen
     if not wide.any() or not seen.any():
         return np.broadcast_to(np.float32(0), fill.shape)
     h, w = missing.shape
-    edge = (WINDOW - CELL) // 2
-    frame = [(edge, edge + -n % CELL) for n in (h, w)]
+    edge = (_WINDOW - _CELL) // 2
+    frame = [(edge, edge + -n % _CELL) for n in (h, w)]
     values = np.pad(np.float32(np.where(seen[..., None], fill, 0)), [*frame, (0, 0)])
     trust = np.pad(np.float32(seen), frame)
     depth = np.where(wide, ndimage.distance_transform_cdt(~seen, "chessboard"), 0)
-    for begin in range(0, DEEPEST, STEP):
-        layer = (depth > begin) & (depth <= begin + STEP)
-        step_inwards(values, trust, np.pad(layer, frame))
+    for begin in range(0, _DEEPEST, _STEP):
+        layer = (depth > begin) & (depth <= begin + _STEP)
+        _step_inwards(values, trust, np.pad(layer, frame))
     waves = values[edge : edge + h, edge : edge + w]
-    share = np.where(depth > 0, ((DEEPEST + 1 - depth) / 5).clip(0, 1), 0)
+    share = np.where(depth > 0, ((_DEEPEST + 1 - depth) / 5).clip(0, 1), 0)
     return np.float32((waves - fill) * share[..., None])
 
 # %% ../nbs/12_inpainting.ipynb #48279624

@@ -633,7 +633,7 @@ def test_a_page_has_a_twin_without_pictures(site, path):
     name = name_of(path)
     twin = (site / f"{name}.md").read_text()
     assert twin.startswith("# ")
-    assert len(twin) < 120_000
+    assert len(twin) < 125_000  # the reference, which has every name
     assert not re.search("base64,[A-Za-z0-9]", twin)
     link = f'type="text/markdown" href="{Path(name).name}.md"'
     assert link in page(site, name)
