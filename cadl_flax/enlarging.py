@@ -72,7 +72,9 @@ _WEIGHTS = files("cadl_flax") / "enlarging.safetensors"
 @lru_cache(1)
 def _network() -> Enlarger:
     untrained = nnx.eval_shape(lambda: as_stored(Enlarger(rngs=nnx.Rngs(0))))
-    return jax.tree.map(lambda values: values.astype(jnp.float32), load(_WEIGHTS, untrained))
+    stored = load(_WEIGHTS, untrained)
+    # by NumPy: JAX converts 16 bits only where the processor can
+    return jax.tree.map(lambda values: jnp.asarray(np.asarray(values, np.float32)), stored)
 
 # %% ../nbs/library/enlarging.ipynb #6bc0e9d5
 _LONGEST = 256  # pixels, of the side of a part

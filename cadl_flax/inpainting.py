@@ -407,7 +407,9 @@ def _weights() -> dict[str, np.ndarray]:
 @lru_cache(1)
 def _network() -> Corrector:
     untrained = nnx.eval_shape(lambda: as_stored(Corrector(rngs=nnx.Rngs(0))))
-    return jax.tree.map(lambda values: values.astype(jnp.float32), load(_WEIGHTS, untrained))
+    stored = load(_WEIGHTS, untrained)
+    # by NumPy: JAX converts 16 bits only where the processor can
+    return jax.tree.map(lambda values: jnp.asarray(np.asarray(values, np.float32)), stored)
 
 # %% ../nbs/library/inpainting.ipynb #d9fba3c4
 _UNIT = 1 / 16  # numbers are made so much smaller first, lest their range overflows

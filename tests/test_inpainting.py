@@ -1,5 +1,7 @@
 "What is missing is filled, what is known stays, and the fill is better than the libraries'."
 
+import os
+import platform
 import subprocess
 import sys
 import tempfile
@@ -1189,3 +1191,21 @@ def test_twelve_megapixels_in_bounded_memory():
     )
     print(f"{float(done.stdout):.2f} GiB, {time.perf_counter() - began:.0f} s")
     assert float(done.stdout) < 4
+
+
+OLD = """
+import numpy as np
+from cadl_flax import enlarge, inpaint
+
+photo = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
+print(inpaint(photo, np.eye(40, dtype=bool)).shape, enlarge(photo, 2).shape)
+"""
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="these instructions are of x86-64")
+def test_processors_without_numbers_of_16_bits_fill_and_enlarge():
+    "The weights are stored in 16 bits, which JAX does not convert on such a processor."
+    environment = os.environ | {"XLA_FLAGS": "--xla_cpu_max_isa=SSE4_2"}
+    line = [sys.executable, "-c", OLD]
+    done = subprocess.run(line, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.stdout == "(40, 40, 3) (80, 80, 3)\n", done.stderr
