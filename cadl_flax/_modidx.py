@@ -104,6 +104,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '.', 'doc_host': '', 'git_ur
                                                                                 'cadl_flax/correcting.py'),
                                       'cadl_flax.correcting.Repair.__init__': ( 'inpainting.html#repair.__init__',
                                                                                 'cadl_flax/correcting.py'),
+                                      'cadl_flax.correcting.Repair.parts': ('inpainting.html#repair.parts', 'cadl_flax/correcting.py'),
                                       'cadl_flax.correcting.Scale': ('inpainting.html#scale', 'cadl_flax/correcting.py'),
                                       'cadl_flax.correcting.Scale.__call__': ('inpainting.html#scale.__call__', 'cadl_flax/correcting.py'),
                                       'cadl_flax.correcting.Scale.__init__': ('inpainting.html#scale.__init__', 'cadl_flax/correcting.py'),

@@ -115,7 +115,7 @@ def stretching_matrix(
     h: int,  # rows
     w: int,  # columns
 ) -> sparse.csr_array:  # `(h * w, h * w)`, symmetric
-    "The matrix `A` for which `u @ A @ u` is the sum of squared slopes of a flattened picture."
+    "The matrix `A` for which `u @ A @ u` is the sum of the squared slopes of `u`."
     along = sparse.kron(differences(h, 1), sparse.eye_array(w))
     across = sparse.kron(sparse.eye_array(h), differences(w, 1))
     return (along.T @ along + across.T @ across).tocsr()
@@ -125,7 +125,7 @@ def stretch(
     values: np.ndarray,  # `(h, w, channels)` floats
     missing: np.ndarray,  # `(h, w)` bool, at least one of them and not all
 ) -> np.ndarray:  # `(h, w, channels)`, the known pixels as they were
-    "Fill the missing pixels with the surface that is stretched least, above the nearest plane."
+    "Fill with the surface that is stretched least, above the nearest plane."
     plane = fit_plane(values, ~missing)
     film = plane + least(stretching_matrix(*missing.shape), values - plane, missing)
     return np.where(missing[..., None], film, values)
@@ -135,7 +135,7 @@ def sheet(
     values: np.ndarray,  # `(h, w, channels)` floats
     missing: np.ndarray,  # `(h, w)` bool, at least one of them and not all
 ) -> tuple[np.ndarray, np.ndarray]:  # `(h, w, channels)` each
-    "Bend at the edge of a hole, stretch inside it: the fill, and how far that pulls it."
+    "Bend at the edge of a hole, stretch inside: the fill, and how far that pulls it."
     bent = bend(values, missing)
     inner = ndimage.binary_erosion(missing, np.ones((3, 3)), border_value=1)
     if not inner.any():
@@ -146,10 +146,10 @@ def sheet(
 # %% ../nbs/12_inpainting.ipynb #0a7c6b1e
 def strongest_waves(
     values: np.ndarray,  # `(n, channels, side, side)` floats
-    weight: np.ndarray,  # `(n, side, side)`: how much each pixel counts, zero if not at all
+    weight: np.ndarray,  # `(n, side, side)`: how much each pixel counts
     n_rounds: int = 30,
 ) -> np.ndarray:  # as `values`
-    "The sum of some waves, of the same frequencies in all channels, that is near what counts."
+    "The sum of some waves, of one set for all channels, that is near what counts."
     side = values.shape[-1]
     weight = (weight / weight.sum((1, 2), keepdims=True))[:, None]
     rows, columns = fft.fftfreq(side)[:, None], fft.rfftfreq(side)
@@ -178,27 +178,27 @@ def strongest_waves(
 
 # %% ../nbs/12_inpainting.ipynb #c4e8f2d5
 _CELL = 4  # pixels, along the side of a square that is filled at once
-_WINDOW = 32  # pixels, along the side of the square around it that waves are fitted to
-_NARROWEST = 7  # pixels: the smallest width of a hole that waves go on in
+_EDGE = 14  # pixels around a cell that waves are fitted to
+_WINDOW = _CELL + 2 * _EDGE  # pixels, along the side of both together
 _AT_ONCE = 64  # windows, whose numbers fit into a processor's cache
+_NARROWEST = 7  # pixels: the smallest width of a hole that waves go on in
 _STEP = 2  # pixels that they go on at a time
-_DEEPEST = 14  # pixels: how far they go, and a window sees from its cell
 
 
 def _wide_holes(
     missing: np.ndarray,  # `(h, w)` bool
 ) -> np.ndarray:  # `(h, w)` bool
-    "The missing pixels of squares of `_NARROWEST` pixels, which may go on beyond the border."
-    square = np.ones((_NARROWEST, _NARROWEST))
-    cores = ndimage.binary_erosion(missing, square, border_value=1)
-    return missing & ndimage.binary_dilation(cores, square)
+    "The squares of `_NARROWEST` missing pixels, which may go on beyond the border."
+    options = dict(size=_NARROWEST, mode="constant")
+    cores = ndimage.minimum_filter(missing, cval=1, **options)
+    return ndimage.maximum_filter(cores, cval=0, **options)
 
 
 def _squares(
     values: np.ndarray,  # `(h, w, ...)`
     side: int,  # pixels
-) -> np.ndarray:  # `(rows, columns, ..., side, side)`, a view
-    "The squares that begin every `_CELL` pixels; what is assigned to them, `values` get."
+) -> np.ndarray:  # `(rows, columns, ..., side, side)`, a view: assign to it
+    "The squares that begin every `_CELL` pixels."
     every = sliding_window_view(values, (side, side), axis=(0, 1), writeable=True)
     return every[::_CELL, ::_CELL]
 
@@ -208,10 +208,9 @@ def _waves_in_middle(
     trust: np.ndarray,  # `(n, _WINDOW, _WINDOW)`, from 0 to 1
 ) -> np.ndarray:  # `(n, channels, _CELL, _CELL)`
     "What the waves of windows are in their middles, in the range of what counts."
-    edge = (_WINDOW - _CELL) // 2
     along = np.arange(_WINDOW) - (_WINDOW - 1) / 2
     nearness = (0.7 ** np.hypot(along[:, None], along)).astype(values.dtype)
-    waves = strongest_waves(values, trust * nearness)[..., edge:-edge, edge:-edge]
+    waves = strongest_waves(values, trust * nearness)[..., _EDGE:-_EDGE, _EDGE:-_EDGE]
     counts = (trust > 0)[:, None]
     low = np.where(counts, values, np.inf).min((2, 3), keepdims=True)
     high = np.where(counts, values, -np.inf).max((2, 3), keepdims=True)
@@ -224,8 +223,7 @@ def _step_inwards(
     layer: np.ndarray,  # `(h, w)` bool: the pixels to fill
 ) -> None:
     "Fill pixels with the waves around them."
-    edge = (_WINDOW - _CELL) // 2
-    inner = np.s_[edge : len(values) - edge, edge : values.shape[1] - edge]
+    inner = np.s_[_EDGE:-_EDGE, _EDGE:-_EDGE]
     asked = _squares(layer[inner], _CELL)
     rows, columns = np.nonzero(asked.any((2, 3)))
 
@@ -249,8 +247,7 @@ def _step_inwards(
 def continue_waves(
     fill: np.ndarray,  # `(h, w, channels)` floats
     missing: np.ndarray,  # `(h, w)` bool
-    seen: np.ndarray
-    | None = None,  # `(h, w)` bool: the known pixels to use; all, if left out
+    seen: np.ndarray | None = None,  # `(h, w)` bool: the known pixels to use
 ) -> np.ndarray:  # `(h, w, channels)` float32, zero outside of wide holes
     "The difference that the waves around a hole make to its fill, if they go on in it."
     wide = _wide_holes(missing)
@@ -258,16 +255,16 @@ def continue_waves(
     if not wide.any() or not seen.any():
         return np.broadcast_to(np.float32(0), fill.shape)
     h, w = missing.shape
-    edge = (_WINDOW - _CELL) // 2
-    frame = [(edge, edge + -n % _CELL) for n in (h, w)]
+    frame = [(_EDGE, _EDGE + -n % _CELL) for n in (h, w)]
     values = np.pad(np.float32(np.where(seen[..., None], fill, 0)), [*frame, (0, 0)])
     trust = np.pad(np.float32(seen), frame)
     depth = np.where(wide, ndimage.distance_transform_cdt(~seen, "chessboard"), 0)
-    for begin in range(0, _DEEPEST, _STEP):
+    # as deep as a window sees from its cell: so each has something known in it
+    for begin in range(0, _EDGE, _STEP):
         layer = (depth > begin) & (depth <= begin + _STEP)
         _step_inwards(values, trust, np.pad(layer, frame))
-    waves = values[edge : edge + h, edge : edge + w]
-    share = np.where(depth > 0, ((_DEEPEST + 1 - depth) / 5).clip(0, 1), 0)
+    waves = values[_EDGE : _EDGE + h, _EDGE : _EDGE + w]
+    share = np.where(depth > 0, ((_EDGE + 1 - depth) / 5).clip(0, 1), 0)
     return np.float32((waves - fill) * share[..., None])
 
 # %% ../nbs/12_inpainting.ipynb #48279624
@@ -286,7 +283,7 @@ def local_detail(
         padded = np.pad(fill[..., c], radius, mode="reflect", reflect_type="odd")
         mean = ndimage.uniform_filter(padded, side)
         detail[..., c] = fill[..., c] - mean[radius:-radius, radius:-radius]
-    # of known pixels: those next to a pixel count most, and inside a wide hole there are none
+    # of known pixels: those next to a pixel count most, and a wide hole has none inside
     power, count = 0.0, 1e-6
     for window, weight in (side, 1.0), (33, 0.1):
         near = partial(ndimage.uniform_filter, size=window, mode="mirror")
@@ -303,14 +300,9 @@ def network_inputs(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # `(h, w, 4)`, and as `local_detail`
     "What the network sees of a fill, and the detail and contrast that it works on."
     detail, contrast = local_detail(fill, ~missing)
-    detail_seen, *moves = (
-        values.mean(-1) / contrast for values in (detail, pull, lift)
-    )
-    return (
-        np.stack([detail_seen, ~missing, *moves], -1).astype(np.float32),
-        detail,
-        contrast,
-    )
+    guide, *moves = (part.mean(-1) / contrast for part in (detail, pull, lift))
+    seen = np.stack([guide, ~missing, *moves], -1)
+    return seen.astype(np.float32), detail, contrast
 
 # %% ../nbs/12_inpainting.ipynb #e2c9b0a1
 def convolution(
@@ -407,7 +399,7 @@ class Corrector(nnx.Module):
 
     def __call__(
         self,
-        seen: Array,  # `(n, h, w, 4)`, from `network_inputs`; `h` and `w` multiples of 8
+        seen: Array,  # `(n, h, w, 4)`, `network_inputs`; `h`, `w` multiples of 8
         inside: Array,  # `(n, h, w)`: 1 in the picture, 0 beyond its border
     ) -> Array:  # `(n, h, w, 28)`
         detail, known, pull, lift = jnp.split(seen, 4, axis=-1)
@@ -497,12 +489,16 @@ class Repair(nnx.Module):
         self,
         x: Array,  # `(n, h, w, 5 + 4 * channels)`
     ) -> Array:  # `(n, h, w, channels)`
-        seen, contrast = x[..., :4], x[..., 4]
-        fill, detail, pull, lift = jnp.split(x[..., 5:], 4, axis=-1)
+        seen, contrast, fill, detail, pull, lift = self.parts(x)
         kernels = self.network(seen, jnp.ones_like(contrast))
         added = kernel_sums(kernels, detail, pull, lift, contrast)
         is_known = seen[..., 1:2] == 1
         return jnp.where(is_known, fill, fill + added)
+
+    @staticmethod
+    def parts(x: Array) -> tuple[Array, ...]:
+        "What the network sees, the contrast, fill, detail, pull and lift of lessons."
+        return x[..., :4], x[..., 4], *jnp.split(x[..., 5:], 4, axis=-1)
 
 # %% ../nbs/12_inpainting.ipynb #7c0d52ab
 def as_stored(

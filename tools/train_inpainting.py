@@ -208,7 +208,7 @@ def train(network: Corrector, n_rounds: int, seed: int, rate: float) -> Correcto
         for batch in batches(rng, x, y):
             state, loss = step(state, *batch)
             losses.append(loss)
-        fill = jnp.asarray(x[..., 5:8])
+        _, _, fill, *_ = Repair.parts(x)
         print(
             f"round {i + 1} of {n_rounds}: {-4.343 * np.mean(losses):.2f} dB,"
             f" of the fill {-4.343 * log_error(fill, y):.2f} dB, {time.time() - began:.0f} s",

@@ -176,7 +176,7 @@ function depths(wide, seen, h, w) {
   return found;
 }
 
-// The window around a cell, of channels or of one: zero beyond the border.
+// The window around a cell, of one channel: zero beyond the border.
 function windowAt(values, top, left, h, w) {
   const out = new Float64Array(N);
   for (let i = 0; i < WINDOW; i++) {
@@ -190,7 +190,7 @@ function windowAt(values, top, left, h, w) {
   return out;
 }
 
-// What the waves around a cell are in it, in the range of what counts: a function of channel and place.
+// What the waves around a cell are in its window, channel by channel, in the range of what counts.
 function wavesIn(channels, trust, top, left, h, w) {
   const trusted = windowAt(trust, top, left, h, w);
   const weight = trusted.map((x, k) => x * NEARNESS[k]);
