@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import base64
+import gc
 import hashlib
 import io
 import itertools
@@ -1378,6 +1379,7 @@ def main(
     if args is None:
         prepare_streams()
         _keep_programs()
+        _collect_seldom()
         for number in _ENDS:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, signal.default_int_handler)  # as Ctrl-C
@@ -1386,6 +1388,11 @@ def main(
         sys.stdout.flush()
         os._exit(code)  # JAX would wait at exit for processes that may be lost
     return code
+
+
+def _collect_seldom() -> None:
+    "Imports and compiling make many objects and drop few: to look for dropped ones takes long."
+    gc.set_threshold(50_000, 20, 20)
 
 
 def _is_distributed() -> bool:

@@ -37,9 +37,13 @@ def spline_shares(
         weights = jnp.stack([(1 - f) ** 2 / 2, 0.5 + f * (1 - f), f**2 / 2])
     # from the first node of a cell to the others that count in it, along all axes
     taps = np.array(list(product(range(order + 1), repeat=len(cells))), np.uint32)
-    factors = [weights[tap, :, axis] for axis, tap in enumerate(taps.T)]
     nodes = cell.astype(jnp.uint32) + taps[:, None]
-    return nodes, jnp.prod(jnp.stack(factors), axis=0)
+    shares, *others = jnp.unstack(
+        weights, axis=-1
+    )  # of one axis each, `(order + 1, n)`
+    for along in others:
+        shares = (shares[:, None] * along).reshape(-1, len(places))
+    return nodes, shares
 
 # %% ../nbs/08_painting.ipynb #a1bf74a7
 def level_cells(

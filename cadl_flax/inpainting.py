@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 from importlib.resources import files
 from itertools import product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -177,6 +177,7 @@ def _from_half_size(
 
 # %% ../nbs/library/inpainting.ipynb #ca21d39b
 _LONGEST_SOLVED = 128  # pixels along the side of a block for `bend`
+_LONGEST_MEASURED = 512  # of a block in which distances are measured
 
 
 def _sheet(
@@ -188,6 +189,18 @@ def _sheet(
     if unseen.any() and seen.any():
         values[unseen] = fit_plane(values, seen)[unseen]
     return sheet(values, missing)
+
+
+def _deep(missing: np.ndarray, depth: int) -> np.ndarray:
+    "The missing pixels that are farther than `depth` from every known one."
+    deep = np.zeros_like(missing)
+    for inner, outer in _blocks(missing.shape, _LONGEST_MEASURED, missing, depth + 1):
+        if missing[outer].all():
+            deep[inner] = True
+        else:
+            distance = ndimage.distance_transform_edt(missing[outer])
+            deep[inner] = (distance > depth)[_within(inner, outer)]
+    return deep
 
 
 def _fill(
@@ -202,7 +215,7 @@ def _fill(
     if unseen is None:
         unseen = np.zeros_like(missing)
     filled, pull = values.copy(), np.zeros_like(values)
-    far = missing & (ndimage.distance_transform_edt(missing) > _HALO / 2)
+    far = _deep(missing, _HALO // 2)
     if far.any():
         filled[far], pull[far] = _from_half_size(values, missing, far, unseen)
     near = missing & ~far
@@ -353,15 +366,28 @@ def _corrected(
     fill: np.ndarray,
     pull: np.ndarray,
     missing: np.ndarray,
-    progress: bool = False,
+    **options: Any,
+) -> np.ndarray:
+    "The fill `(h, w, channels)` with what the network adds to it."
+    corrected = fill.copy()
+    in_a_row = corrected.reshape(-1, fill.shape[-1])
+    for places, colours in _corrected_blocks(network, fill, pull, missing, missing, **options):
+        in_a_row[places] = colours
+    return corrected
+
+
+def _corrected_blocks(
+    network: Corrector | dict[str, np.ndarray],
+    fill: np.ndarray,
+    pull: np.ndarray,
+    missing: np.ndarray,
+    wanted: np.ndarray,
     *,
-    wanted: np.ndarray | None = None,
     hole: _Hole | None = None,
     limits: np.ndarray | None = None,
-) -> np.ndarray:
-    "The fill `(h, w, channels)` with what the network adds at the wanted pixels, in blocks."
-    corrected = fill.copy()
-    wanted = missing if wanted is None else wanted
+    progress: bool = False,
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    "The same at the wanted pixels, block by block: which of `h * w` they are, and their colours."
     is_large = max(missing.shape) > _LARGEST_OF_FOUR
     mirrors = _MIRRORS[::3] if is_large else _MIRRORS  # of a large one, itself and upside down
     longest = _SIDES[-1]
@@ -386,8 +412,11 @@ def _corrected(
             filled = np.clip(bent + mean * share[..., None], low, high)
             part = np.where(missing[outer][..., None], filled, part)
             part = _held_in_holes(part, missing[outer], hole.seen[outer], nearby)
-        corrected[inner][wanted[inner]] = part[_within(inner, outer)][wanted[inner]]
-    return corrected
+        rows, columns = np.nonzero(wanted[inner])
+        places = np.ravel_multi_index(
+            (rows + inner[0].start, columns + inner[1].start), missing.shape
+        )
+        yield places, part[_within(inner, outer)][rows, columns]
 
 # %% ../nbs/library/inpainting.ipynb #0bf42e6e
 _WEIGHTS = files("cadl_flax").joinpath("inpainting.safetensors")
@@ -449,7 +478,7 @@ def _brought_to_range(channel: np.ndarray, hole: _Hole) -> tuple[np.ndarray, _Ra
 
 # %% ../nbs/library/inpainting.ipynb #acedb6f7
 _ALIKE = 0.55  # the likeness of details from which on two channels are of one picture
-_N_LOOKED_AT = 8  # blocks of a picture that are compared
+_LOOKED_AT = 8, 64  # blocks of a picture that are compared: at least, and at most
 _LONGEST_LOOKED_AT = 64  # pixels along their sides
 
 
@@ -457,8 +486,9 @@ def _likeness(fill: np.ndarray, hole: _Hole, mask: np.ndarray) -> np.ndarray:
     "How alike the details of channels are, in shape and size: 1 if equal, `(channels, channels)`."
     compared = hole.seen & _around(mask, 15)
     blocks = _blocks(mask.shape, _LONGEST_LOOKED_AT, compared)
+    n_looked_at = np.clip(len(blocks) // 16, *_LOOKED_AT)
     products = np.full((fill.shape[-1],) * 2, 1e-30)
-    for _, outer in blocks[:: -(-len(blocks) // _N_LOOKED_AT) or 1]:
+    for _, outer in blocks[:: -(-len(blocks) // n_looked_at) or 1]:
         detail, _ = local_detail(_continued(fill[outer], hole.unseen[outer]), hole.seen[outer])
         detail = ndimage.uniform_filter(detail, (3, 3, 1))  # noise differs between channels
         detail = detail[compared[outer]].astype(np.float64)
@@ -496,16 +526,17 @@ def _joined(
 
 # %% ../nbs/library/inpainting.ipynb #ceafd8b9
 def _filled(
-    values: np.ndarray, hole: _Hole, mask: np.ndarray, progress: bool = False
+    values: np.ndarray, hole: _Hole, mask: np.ndarray, dtype: np.dtype, progress: bool = False
 ) -> np.ndarray:
-    "What belongs under the mask, `(n, channels)`, each picture in its own range."
+    "What belongs under the mask, `(n, channels)`, each picture in its own range, which `dtype` holds."
     scaled, ranges = zip(*(_brought_to_range(values[..., c], hole) for c in hole.channels))
-    filled = np.tile([r.low for r in ranges], (np.count_nonzero(mask), 1))
+    numbers = np.flatnonzero(mask)
+    filled = np.tile([r.low for r in ranges], (len(numbers), 1))
     varied = np.flatnonzero([r.span for r in ranges])
     if not varied.size:
         return filled / _UNIT
     ranges = [ranges[c] for c in varied]
-    limits = np.array([[r.limits(values.dtype, room) for r in ranges] for room in _ROOMS])
+    limits = np.array([[r.limits(dtype, room) for r in ranges] for room in _ROOMS])
     options = dict(unseen=hole.unseen, wanted=_around(mask, _REACH))
     stacked = np.dstack([scaled[c] for c in varied])
     del scaled  # of a large picture, each of these takes much memory
@@ -517,13 +548,18 @@ def _filled(
     while pictures:
         picture = pictures.pop()
         of_picture = [ranges[i] for i in picture]
-        *joined, whole = _joined(fill[..., picture], pull[..., picture], of_picture)
+        if len(picture) == len(ranges):  # all channels, which are changed without a copy
+            *joined, whole = _joined(fill, pull, of_picture)
+        else:
+            *joined, whole = _joined(fill[..., picture], pull[..., picture], of_picture)
         if not pictures:
             del fill, pull
-        options = dict(wanted=mask, hole=hole, limits=whole.scaled(limits[:, picture]))
-        corrected = _corrected(_trained(), *joined, hole.missing, progress=progress, **options)
-        in_range = corrected[mask].astype(np.float64) * whole.span + whole.low
-        filled[:, varied[picture]] = np.clip(in_range, *limits[1, picture].T)
+        options = dict(hole=hole, limits=whole.scaled(limits[:, picture]), progress=progress)
+        blocks = _corrected_blocks(_trained(), *joined, hole.missing, mask, **options)
+        for places, colours in blocks:
+            in_range = colours.astype(np.float64) * whole.span + whole.low
+            rows = np.searchsorted(numbers, places)
+            filled[np.ix_(rows, varied[picture])] = np.clip(in_range, *limits[1, picture].T)
     with np.errstate(over="ignore"):
         return filled / _UNIT
 
@@ -539,13 +575,18 @@ def _window(missing: np.ndarray) -> _Block:
 
 
 def _filled_channels(
-    values: np.ndarray, mask: np.ndarray, unused: np.ndarray | None, progress: bool
+    values: np.ndarray,
+    mask: np.ndarray,
+    unused: np.ndarray | None,
+    progress: bool,
+    dtype: np.dtype | None = None,
 ) -> np.ndarray:
-    "What belongs under the mask, `(n, channels)`, hole by hole."
+    "What belongs under the mask, `(n, channels)`, hole by hole; `dtype` holds it, or that of `values`."
+    dtype = values.dtype if dtype is None else dtype
     filled = np.zeros((np.count_nonzero(mask), values.shape[-1]))
     for hole in _holes(mask, unused, values.shape[-1]):
         window = _window(hole.missing)
-        args = values[window], hole.cut(window), mask[window]
+        args = values[window], hole.cut(window), mask[window], dtype
         filled[:, hole.channels] = _filled(*args, progress)
     return filled
 
@@ -641,7 +682,8 @@ def _filled_with_opacity(
     weight = weight / most if weight.any() else np.ones(mask.shape)
     colours = np.where(mask[..., None], 0, values[..., :-1]).astype(np.float64)
     weighted = colours * weight[..., None]
-    weighted = _filled_channels(weighted, mask, _part(unused, np.s_[:-1]), progress)
+    unused = _part(unused, np.s_[:-1])
+    weighted = _filled_channels(weighted, mask, unused, progress, values.dtype)
     with np.errstate(over="ignore"):
         of_colours = weighted / np.maximum(filled / most, 1e-9) if filled.any() else weighted
     counted = seen & (weight > 0)

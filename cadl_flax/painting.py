@@ -14,8 +14,10 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax import Array
@@ -32,7 +34,7 @@ from .pictures import format_psnr, n_channels, pixels, psnr, render, to_dtype
 from .presets import DEFAULT_PRESET, PRESETS, Preset, make_network
 from .regression import mse
 from .shuffling import count_batches, draw_batches
-from .training import Run, averaged_step, begin_run, fit
+from .training import Run, averaged_step, begin_run, fit, lower_epochs
 
 # %% auto #0
 __all__ = ['Plan', 'Painting', 'small_size', 'small_frame', 'paint_chunks', 'paint', 'progress_bar']
@@ -75,8 +77,8 @@ class Painting:
         The picture painted from, `(h, w)` or `(h, w, channels)`.
     frames : list of numpy.ndarray
         Pictures of the training, `(h, w, channels)` uint8, the longer side at most 256 pixels:
-        the first one before any step, half of them of the first epoch, and, when the training is
-        done, the last one as it is now.
+        the first one before any step, half of them of the first epoch, which are there after
+        the second, and, when the training is done, the last one as it is now.
     history : list of float
         The mean loss of every epoch.
     progress : float
@@ -277,9 +279,6 @@ def _early_steps(n_frames: int, n_batches: int) -> list[int]:
     return steps[:n_early]
 
 # %% ../nbs/library/painting.ipynb #bfbf0c42
-_LARGE = 2**19  # pixels
-
-
 @partial(
     jax.jit,
     static_argnames=("loss", "optimizer", "batch_size", "n_batches", "offsets"),
@@ -292,13 +291,12 @@ def _step_of_first_epoch(
     return averaged_step(state, x[rows], y[rows], loss, optimizer, offsets)[0]
 
 
-def _early_frames(run: Run, x: Array, y: Array, image: np.ndarray, n_frames: int) -> list:
-    "Frames of the first epoch of a new `run`: before its first step, and after some of its steps."
+def _early_frames(run: Run, x: Array, y: Array, image: np.ndarray, steps: Sequence[int]) -> list:
+    "Frames of the first epoch of a new `run`: each after so many of its steps as `steps` says."
     state = run.state
     n_taken = 0
     frames = []
-    is_large = len(x) > _LARGE  # its steps would take longer twice than once
-    for step in [0] if is_large else _early_steps(n_frames, run.n_batches):
+    for step in steps:
         while n_taken < step:
             state = _step_of_first_epoch(
                 state,
@@ -326,6 +324,19 @@ def _in_thread(work: Callable, *arguments) -> Callable:
     future = pool.submit(work, *arguments)
     pool.shutdown(wait=False)
     return future.result
+
+
+_LARGE = 2**19  # pixels
+
+
+def _plan_early_frames(
+    run: Run, x: Array, y: Array, image: np.ndarray, n_frames: int
+) -> tuple[Callable, Callable | None]:
+    "What returns the early frames of a new `run`, and what begins to make those after an epoch."
+    if len(x) > _LARGE:
+        return _in_thread(_early_frames, run, x, y, image, [0]), None
+    steps = _early_steps(n_frames, run.n_batches)
+    return list, partial(_in_thread, _early_frames, run, x, y, image, steps)
 
 # %% ../nbs/library/painting.ipynb #31c33964
 def _late_moments(plan: Plan, progress: float) -> list[float]:
@@ -359,16 +370,16 @@ def _n_epochs(n: int, supersample: int) -> int:
     return min(100, max(40, 5120 // _epoch_length(n, _batch_size(n))))
 
 
-def _offsets(h: int, w: int, supersample: int) -> list[tuple[float, float]] | None:
+def _offsets(h: int, w: int, supersample: int) -> tuple[tuple[float, float], ...] | None:
     "From the centre of a pixel to the places in it whose colours are averaged."
     if supersample == 1:
         return None
     side = 2 / max(h, w)  # of a pixel
     along = side * ((np.arange(supersample) + 0.5) / supersample - 0.5)
-    return list(product(along, along))
+    return tuple(product(along.tolist(), along.tolist()))
 
 
-def _paint(painting: Painting, early_frames: Callable, x: Array, y: Array, began: float):
+def _paint(x, y, began, painting, early_frames=list, make_early_frames=None) -> Iterator[Painting]:
     "Train, and yield the painting after every epoch."
     plan, run, image = painting.plan, painting.run, painting.image
     moments = _late_moments(plan, painting.progress)
@@ -381,19 +392,26 @@ def _paint(painting: Painting, early_frames: Callable, x: Array, y: Array, began
                 f"learning_rate={plan.learning_rate:g} is too large: "
                 f"the loss of epoch {run.epoch} is {loss}"
             )
-        frames = [*painting.frames, *early_frames()]
-        early_frames = list  # there are no more
         history = [*painting.history, loss]
         progress = agree(plan.progress(run.epoch, time.perf_counter() - began))
-        painting = replace(painting, run=run, frames=frames, history=history, progress=progress)
+        painting = replace(painting, run=run, history=history, progress=progress)
         if _has_reached_target(painting):
             progress = 1.0
+        painting = replace(painting, progress=progress)
+        is_last = progress == 1
+        if make_early_frames:
+            early_frames = make_early_frames()
+            make_early_frames = None  # it holds the network as it was before the training
+            if not is_last:
+                yield painting  # its frames are still being made
+                continue
+        frames = [*early_frames(), *painting.frames]
+        early_frames = list  # there are no more
         if progress >= moments[0]:
-            is_last = progress == 1
             supersample = painting.supersample if is_last else 1
             frames = [*frames, small_frame(run.model, image, supersample)]
             moments = [moment for moment in moments if moment > progress] or moments[-1:]
-        painting = replace(painting, frames=frames, progress=progress)
+        painting = replace(painting, frames=frames)
         yield painting
 
 # %% ../nbs/library/painting.ipynb #6ece5dd0
@@ -487,19 +505,22 @@ def _new_plan(
     return Plan(n_epochs, seconds, target_psnr, learning_rate, n_frames, first)
 
 # %% ../nbs/library/painting.ipynb #3b36b544
-def _init_network(
+def _init_run(
     key: Array,  # a `jax.random.key`
     network: Callable[..., nnx.Module],  # `network(in_features, out_features, rngs=rngs)`
-    n_channels: int,  # numbers per colour
-) -> tuple[nnx.Module, Array]:
-    "A new network, and the key for the order of the pixels."
+    x: Array,  # places `(n, 2)`
+    y: Array,  # colours `(n, channels)`
+    **settings: Any,  # as for `begin_run`
+) -> Run:
+    "A new network, and all else that its training begins with."
     network_key, data_key = jax.random.split(key)
-    return network(2, n_channels, rngs=nnx.Rngs(network_key)), data_key
+    model = network(2, y.shape[1], rngs=nnx.Rngs(network_key))
+    return begin_run(model, x, y, key=data_key, **settings)
 
 
 @partial(
     jax.jit,
-    static_argnames=("name", "h", "w", "n_channels"),
+    static_argnames=("name", "h", "w", "n_channels", "loss", "batch_size", "n_batches", "offsets"),
     compiler_options=dict(xla_backend_optimization_level=0),
 )
 def _init_preset(
@@ -509,9 +530,12 @@ def _init_preset(
     h: int,  # rows of the picture
     w: int,  # columns of the picture
     n_channels: int,  # numbers per colour
-) -> tuple[nnx.Module, Array]:
-    "A new network by name, and the key for the order of the pixels."
-    return _init_network(key, make_network(name, h, w), n_channels)
+    **settings: Any,  # as for `begin_run`
+) -> Run:
+    "The same for a network by name, as one program."
+    x = jnp.zeros((h * w, 2))  # of the picture only the shape counts
+    y = jnp.zeros((h * w, n_channels))
+    return _init_run(key, make_network(name, h, w), x, y, **settings)
 
 # %% ../nbs/library/painting.ipynb #ddeaa2be
 def _begin(image, x, y, network, key, wanted, batch_size, loss, supersample) -> Iterator[Painting]:
@@ -522,29 +546,41 @@ def _begin(image, x, y, network, key, wanted, batch_size, loss, supersample) -> 
     n_epochs = _n_epochs(len(x), supersample)
     plan = _new_plan(**wanted, default_rate=preset.learning_rate, default_epochs=n_epochs)
     x, y = replicate((x, y))
+    batch_size = batch_size or _batch_size(len(x))
     settings = dict(
-        batch_size=batch_size or _batch_size(len(x)),
+        batch_size=batch_size,
+        n_batches=_epoch_length(len(x), batch_size),
         loss=loss,
         offsets=_offsets(*image.shape[:2], supersample),
     )
     # without a name: the untrained network of a large picture takes much memory
-    yield from _paint(*_untrained(image, x, y, network, key, plan, settings), x, y, began)
+    yield from _paint(x, y, began, *_untrained(image, x, y, network, key, plan, settings))
 
 
-def _untrained(image, x, y, network, key, plan, settings) -> tuple[Painting, Callable]:
-    "A painting before its first step, and what returns the frames of its first epoch."
-    if isinstance(network, str):
+def _untrained(image, x, y, network, key, plan, settings) -> tuple[Painting, Callable, Callable]:
+    "A painting before its first step, and what `_plan_early_frames` returns for it."
+    is_named = isinstance(network, str)
+    if is_named:
         h, w = image.shape[:2]
-        channels = n_channels(image)
-        model, data_key = _init_preset(key, name=network, h=h, w=w, n_channels=channels)
+        run = _init_and_compile(key, x, y, name=network, h=h, w=w, **settings)
     else:
-        model, data_key = _init_network(key, network, n_channels(image))
-    n_batches = _epoch_length(len(x), settings["batch_size"])
-    rate = plan.learning_rate
-    run = begin_run(model, x, y, key=data_key, learning_rate=rate, n_batches=n_batches, **settings)
-    name = network if isinstance(network, str) else None
-    early_frames = _in_thread(_early_frames, run, x, y, image, plan.n_frames)
-    return Painting(run, image, progress=0.0, plan=plan, network=name), early_frames
+        run = _init_run(key, network, x, y, **settings)
+    run = begin_run(run, x, y, learning_rate=plan.learning_rate)
+    early_frames = _plan_early_frames(run, x, y, image, plan.n_frames)
+    name = network if is_named else None
+    return Painting(run, image, progress=0.0, plan=plan, network=name), *early_frames
+
+
+def _init_and_compile(key: Array, x: Array, y: Array, **options: Any) -> Run:
+    "The run of a preset; while it is made, the program that trains it is compiled."
+    options |= dict(n_channels=y.shape[1])
+    if all_devices().size > 1:
+        return _init_preset(key, **options)
+    program = lower_epochs(_init_preset.eval_shape(key, **options), x, y, n_epochs=1)
+    compiling = _in_thread(program.compile)
+    run = _init_preset(key, **options)
+    compiling()
+    return run
 
 
 def _go_on(painting, x, y, limits, options, batch_size, loss, supersample) -> Iterator[Painting]:
@@ -585,7 +621,7 @@ def _continue(painting, x, y, batch_size, loss, offsets) -> Iterator[Painting]:
         n_batches=_epoch_length(len(x), batch_size),
         offsets=offsets,
     )
-    yield from _paint(replace(painting, run=run), list, x, y, began)
+    yield from _paint(x, y, began, replace(painting, run=run))
 
 # %% ../nbs/library/painting.ipynb #64268b1c
 def paint(

@@ -38,7 +38,8 @@ from .sgd import minibatches as minibatches  # its older home, for one release
 from .shuffling import count_batches, draw_batches
 
 # %% auto #0
-__all__ = ['Offsets', 'DEFAULT_OPTIMIZER', 'averaged_step', 'count_programs', 'Run', 'begin_run', 'fit', 'fit_chunks', 'sweep']
+__all__ = ['Offsets', 'DEFAULT_OPTIMIZER', 'averaged_step', 'count_programs', 'Run', 'begin_run', 'fit', 'lower_epochs',
+           'fit_chunks', 'sweep']
 
 # %% ../nbs/library/training.ipynb #5e1f0a7c
 Offsets = tuple[tuple[float, ...], ...]  # `(k, in_features)`, part of a program
@@ -293,26 +294,20 @@ def _is_instance(value: Any, kind: type) -> bool:
     return isinstance(value, kind)
 
 # %% ../nbs/library/training.ipynb #77f75d61
-@jax.jit
-def _all_finite(x: Array, y: Array) -> Array:
-    return jnp.isfinite(x).all() & jnp.isfinite(y).all()
-
-
 def _check_finite(x: Array, y: Array) -> None:
     "Raise an error that names the first row that is not finite. Of a tracer nothing is known."
     for value in (x, y):
         if is_traced(value) or not getattr(value, "is_fully_addressable", True):
             return
-    with jax.ensure_compile_time_eval():  # inside another program too
-        if _all_finite(x, y):
-            return
-        for name, value in (("x", x), ("y", y)):
-            rows = jnp.flatnonzero(~jnp.isfinite(value).all(axis=1))
-            if len(rows):
-                raise ValueError(
-                    f"{name} has NaN or infinite numbers in {len(rows)} of {len(x)} rows, "
-                    f"first in row {rows[0]}: leave these rows out"
-                )
+    for name, value in (("x", x), ("y", y)):
+        is_finite = np.isfinite(value)  # by NumPy, which compiles nothing
+        if is_finite.all():
+            continue
+        rows = np.flatnonzero(~is_finite.all(axis=1))
+        raise ValueError(
+            f"{name} has NaN or infinite numbers in {len(rows)} of {len(x)} rows, "
+            f"first in row {rows[0]}: leave these rows out"
+        )
 
 
 def _check_functions(loss: Any, optimizer: Any) -> None:
@@ -427,6 +422,8 @@ def _with_rate(run: Run, learning_rate: Array | float) -> Run:
         )
     check_positive(learning_rate=learning_rate)
     opt_state = run.state.opt_state
+    if not isinstance(learning_rate, Array):
+        learning_rate = np.float32(learning_rate)  # by NumPy, which compiles nothing
     rate = jnp.asarray(learning_rate, jnp.float32)
     hyperparams = {**opt_state.hyperparams, "learning_rate": rate}
     state = TrainState(run.model, opt_state._replace(hyperparams=hyperparams))
@@ -530,12 +527,15 @@ def _to_tables(x: ArrayLike, y: ArrayLike) -> tuple[Array, Array, Any]:
 def _continue(run: Run, x: Array, y: Array, n_epochs: int, observe: Callable | None) -> Run:
     "Train `run`, whose settings are checked, for `n_epochs` epochs."
     x, y, mesh = data_mesh(x, y)
-    state, losses, observed = _train(
-        run.state,
-        x,
-        y,
-        run.key,
-        run.epoch,
+    arguments = run.state, x, y, run.key, run.epoch
+    settings = _settings(run, n_epochs, observe, mesh)
+    state, losses, observed = _train(*arguments, **settings)
+    return replace(run, state=state, losses=losses, observed=observed, epoch=run.epoch + n_epochs)
+
+
+def _settings(run: Run, n_epochs: int, observe: Callable | None, mesh: Mesh | None) -> dict:
+    "The part of `_train`'s arguments that decides which program it is."
+    return dict(
         loss=run.loss,
         optimizer=run.optimizer,
         batch_size=run.batch_size,
@@ -545,7 +545,17 @@ def _continue(run: Run, x: Array, y: Array, n_epochs: int, observe: Callable | N
         offsets=run.offsets,
         mesh=mesh,
     )
-    return replace(run, state=state, losses=losses, observed=observed, epoch=run.epoch + n_epochs)
+
+# %% ../nbs/library/training.ipynb #d09c2f72
+def lower_epochs(
+    run: Run,  # of which the shapes and the settings count: `jax.eval_shape` can give it
+    x: Array,  # inputs `(n, in_features)`
+    y: Array,  # targets `(n, out_features)`
+    n_epochs: int,  # of the `fit` that comes after
+) -> jax.stages.Lowered:  # its `compile()` may be called in another thread
+    "The program of a `fit` on one device, ahead of its call."
+    arguments = run.state, x, y, run.key, run.epoch
+    return _train.lower(*arguments, **_settings(run, n_epochs, None, None))
 
 # %% ../nbs/library/training.ipynb #10cfd9a4
 def fit_chunks(

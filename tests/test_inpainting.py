@@ -43,6 +43,7 @@ from cadl_flax.inpainting import (
     _HALO,
     _blocks,
     _corrected,
+    _deep,
     _fill,
     _held_in_holes,
     _within,
@@ -767,6 +768,17 @@ def test_what_is_outside_the_picture_does_not_matter():
 
 
 # Wide holes
+
+
+@pytest.mark.parametrize("spread", [4, 15, 60])
+def test_depth_in_a_hole_is_the_distance_whatever_the_blocks(spread):
+    "Holes go over the borders of blocks, and some blocks know no pixel at all."
+    noise = np.random.default_rng(spread).normal(size=(700, 1200))
+    missing = ndimage.gaussian_filter(noise, spread) > 0
+    missing[:, 550:] = True
+    for depth in (1, 12):
+        expected = ndimage.distance_transform_edt(missing) > depth
+        np.testing.assert_array_equal(_deep(missing, depth), expected)
 
 
 def hole_of(side):

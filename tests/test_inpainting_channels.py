@@ -10,6 +10,7 @@ from skimage import data, draw
 from skimage.restoration import inpaint_biharmonic
 
 from cadl_flax import inpaint
+from cadl_flax import inpainting
 from cadl_flax.inpainting import _hole, _likeness, _pictures, _Range
 from cadl_flax.pictures import shrink
 
@@ -426,3 +427,19 @@ def test_smooth_surfaces_are_not_corrected(sigma, mask):
     hills = HILLS(sigma)
     of_biharmonic = error(inpaint_biharmonic(hills, mask), hills, mask)
     assert error(inpaint(hills, mask), hills, mask) < 1.1 * of_biharmonic
+
+
+@pytest.mark.parametrize("side, n_places", [(256, 8), (2048, 64)])
+def test_channels_of_a_large_picture_are_compared_at_more_places(monkeypatch, side, n_places):
+    "A few of its blocks may be the only colourful ones."
+    looked_at = []
+
+    def detail(fill, known):
+        looked_at.append(fill.shape)
+        return fill, None
+
+    monkeypatch.setattr(inpainting, "local_detail", detail)
+    mask = np.zeros((side, side), bool)
+    mask[::16, ::16] = True
+    _likeness(np.ones((side, side, 2), np.float32), _hole([0, 1], mask), mask)
+    assert len(looked_at) == n_places

@@ -438,13 +438,19 @@ LARGER = shrink(data.astronaut(), 64)
 def begun(batch_size):
     "The run that a painting of `LARGER` with the default key starts from, and its table."
     h, w, channels = LARGER.shape
-    model, key = _init_preset(jax.random.key(0), name=DEFAULT_PRESET, h=h, w=w, n_channels=channels)
     x, y = map(jax.numpy.asarray, pixels(LARGER))
-    n_batches = len(x) // batch_size
-    options = dict(learning_rate=5e-3, batch_size=batch_size, n_batches=n_batches)
-    quarters = np.array([*itertools.product((-1, 1), repeat=2)]) / 128  # a pixel is 1 / 32 wide
-    options |= dict(offsets=quarters)
-    return begin_run(model, x, y, key=key, **options), x, y
+    run = _init_preset(
+        jax.random.key(0),
+        name=DEFAULT_PRESET,
+        h=h,
+        w=w,
+        n_channels=channels,
+        batch_size=batch_size,
+        n_batches=len(x) // batch_size,
+        loss=None,
+        offsets=tuple(itertools.product((-1 / 128, 1 / 128), repeat=2)),  # a pixel is 1 / 32 wide
+    )
+    return begin_run(run, x, y, learning_rate=5e-3), x, y
 
 
 def test_the_film_begins_before_the_first_step_and_is_half_formation():
@@ -454,6 +460,34 @@ def test_the_film_begins_before_the_first_step_and_is_half_formation():
     assert 30 < len(frames) <= 40
     distances = np.array([psnr(frame, frames[-1]) for frame in frames[:-1]])
     assert np.mean(distances < 25) >= 0.5
+
+
+def test_nobody_waits_for_the_frames_of_the_first_epoch():
+    "They are there after the second one, or at the end; of a large picture the only one at once."
+    first, second, *_ = paint_chunks(LARGER, n_epochs=3, batch_size=128)
+    steps = _early_steps(40, 32)
+    assert first.frames == [] and len(second.frames) >= len(steps)
+    only = paint(LARGER, n_epochs=1, batch_size=128)
+    assert len(only.frames) == len(steps) + 1
+    assert (only.frames[0] == second.frames[0]).all()
+
+
+def test_a_preset_is_compiled_while_it_is_made():
+    "What was compiled ahead is what runs, and what the frames need comes later."
+    compiled = []
+
+    def note(event, _, fun_name="", **__):
+        if event == "/jax/core/compile/backend_compile_duration":
+            compiled.append(fun_name)
+
+    jax.clear_caches()
+    jax.monitoring.register_event_duration_secs_listener(note)
+    try:
+        next(paint_chunks(LARGER, batch_size=100, n_frames=1))
+    finally:
+        jax.monitoring.unregister_event_duration_listener(note)
+    assert compiled.count("jit(_init_preset)") == compiled.count("jit(_train)") == 1
+    assert not {"jit(_step_of_first_epoch)", "jit(_call)"} & set(compiled)
 
 
 def test_a_frame_of_the_first_epoch_is_the_painting_after_so_many_steps():

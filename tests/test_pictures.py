@@ -5,6 +5,7 @@ import struct
 import time
 import zlib
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -253,6 +254,15 @@ def test_a_film_of_one_frame_is_a_picture():
     assert html.count("data:image/webp") == 1
     assert 'alt="white"' in html
     assert 'width="40"' in html
+
+
+@pytest.mark.parametrize("shape", [(40, 60, 3), (61, 37), (17, 90, 5)])
+@pytest.mark.parametrize("size", [5, 16, 33])
+def test_shrink_weighs_pixels_as_jax_does(shape, size):
+    image = np.random.default_rng(0).random(shape, np.float32)
+    small = shrink(image, size)
+    right = jax.image.resize(image, (*small.shape[:2], *shape[2:]), "linear", antialias=True)
+    np.testing.assert_allclose(small, right, atol=1e-5)
 
 
 @pytest.mark.parametrize("dtype", [bool, np.uint8, np.uint16, np.float32])

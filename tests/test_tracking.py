@@ -23,7 +23,7 @@ from cadl_flax.grids import mlp_behind
 from cadl_flax.many_pictures import ManyPictures
 from cadl_flax.networks import MLP, Siren
 from cadl_flax.painting import paint, paint_chunks
-from cadl_flax.pictures import shrink
+from cadl_flax.pictures import psnr, shrink
 from cadl_flax.tracking import _digest, load, load_with_settings, read_settings, read_words, save
 from cadl_flax.training import fit, fit_chunks
 
@@ -355,7 +355,8 @@ def test_a_file_of_format_1_goes_on():
     with pytest.warns(UserWarning, match="has format 1"):
         painting = load(OLD, like)
     assert (painting.run.epoch, painting.progress, painting.plan.n_epochs) == (1, 1 / 3, 3)
-    assert abs(painting.image.astype(int) - photo).max() <= 3 and len(painting.frames) == 1
+    assert psnr(painting.image, photo) > 25  # it was made smaller by another filter
+    assert len(painting.frames) == 1
     np.testing.assert_allclose(painting.history, [0.4055876135826111])
     np.testing.assert_allclose(painting.run.model.out.bias[...].sum(), 0.014999899081885815)
     end = paint(painting)
