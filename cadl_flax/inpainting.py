@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 from importlib.resources import files
@@ -393,30 +393,60 @@ def _corrected_blocks(
     longest = _SIDES[-1]
     if max(missing.shape) > longest:
         longest -= 2 * _REACH
+
+    def prepare(block: tuple[_Block, _Block]) -> tuple[Any, ...]:
+        inner, outer = block
+        cut = None if hole is None else hole.cut(outer)
+        surface = fill[outer] if cut is None else _continued(fill[outer], cut.unseen)
+        known = None if cut is None else cut.seen
+        parts = _network_parts(surface, pull[outer], missing[outer], known)
+        return inner, outer, cut, surface, parts
+
     blocks = _blocks(missing.shape, longest, wanted, _REACH)
-    for inner, outer in tqdm(blocks, "correcting", disable=not progress):
-        part = fill[outer] if hole is None else _continued(fill[outer], hole.unseen[outer])
-        known = None if hole is None else hole.seen[outer]
-        parts = _network_parts(part, pull[outer], missing[outer], known)
-        contrast = parts[-1]
+    prepared = tqdm(_one_ahead(prepare, blocks), "correcting", len(blocks), disable=not progress)
+    for inner, outer, cut, surface, parts in prepared:
         mean = _correction(network, parts, mirrors)
-        if hole is None:
-            part = part + mean
+        if cut is None:
+            part = surface + mean
         else:
-            share = _share(part - pull[outer], contrast, hole.pinning[outer])
-            nearby = _largest_near(np.where(missing[outer], share, 0))
-            # a hole in a smooth surface is bent all through: the top of a hill is not flat
-            bent = part - (1 - nearby[..., None]) * pull[outer]
-            rough, smooth = limits
-            low, high = np.moveaxis(smooth + nearby[..., None, None] * (rough - smooth), -1, 0)
-            filled = np.clip(bent + mean * share[..., None], low, high)
-            part = np.where(missing[outer][..., None], filled, part)
-            part = _held_in_holes(part, missing[outer], hole.seen[outer], nearby)
+            part = _added(surface, mean, pull[outer], parts[-1], cut, limits)
         rows, columns = np.nonzero(wanted[inner])
         places = np.ravel_multi_index(
             (rows + inner[0].start, columns + inner[1].start), missing.shape
         )
         yield places, part[_within(inner, outer)][rows, columns]
+
+
+def _added(
+    fill: np.ndarray,
+    mean: np.ndarray,
+    pull: np.ndarray,
+    contrast: np.ndarray,
+    hole: _Hole,
+    limits: np.ndarray,
+) -> np.ndarray:
+    "A block with as much of the correction as it is rough, held in its limits."
+    share = _share(fill - pull, contrast, hole.pinning)
+    nearby = _largest_near(np.where(hole.missing, share, 0))
+    # a hole in a smooth surface is bent all through: the top of a hill is not flat
+    bent = fill - (1 - nearby[..., None]) * pull
+    rough, smooth = limits
+    low, high = np.moveaxis(smooth + nearby[..., None, None] * (rough - smooth), -1, 0)
+    filled = np.clip(bent + mean * share[..., None], low, high)
+    part = np.where(hole.missing[..., None], filled, fill)
+    return _held_in_holes(part, hole.missing, hole.seen, nearby)
+
+
+def _one_ahead(work: Callable, items: Sequence) -> Iterator:
+    "What `work` returns for each item; while one is used, a thread works on the next."
+    with ThreadPoolExecutor(1) as pool:
+        waiting = None
+        for item in items:
+            done, waiting = waiting, pool.submit(work, item)
+            if done:
+                yield done.result()
+        if waiting:
+            yield waiting.result()
 
 # %% ../nbs/library/inpainting.ipynb #0bf42e6e
 _WEIGHTS = files("cadl_flax").joinpath("inpainting.safetensors")

@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, partial
 from itertools import product
 from pathlib import Path
@@ -77,8 +77,8 @@ class Painting:
         The picture painted from, `(h, w)` or `(h, w, channels)`.
     frames : list of numpy.ndarray
         Pictures of the training, `(h, w, channels)` uint8, the longer side at most 256 pixels:
-        the first one before any step, half of them of the first epoch, which are there after
-        the second, and, when the training is done, the last one as it is now.
+        the first one before any step, half of them of the first epoch, and, when the training is
+        done, the last one as it is now. After the first epoch, to read them waits for them.
     history : list of float
         The mean loss of every epoch.
     progress : float
@@ -338,6 +338,25 @@ def _plan_early_frames(
     steps = _early_steps(n_frames, run.n_batches)
     return list, partial(_in_thread, _early_frames, run, x, y, image, steps)
 
+
+class _Begun(Painting):
+    "A painting after its first epoch, whose frames are still being made: to read them waits."
+
+    @cached_property
+    def frames(self) -> list[np.ndarray]:
+        return self._wait()
+
+    def __reduce__(self) -> tuple:
+        return Painting, tuple(getattr(self, f.name) for f in fields(Painting))
+
+
+def _begun(painting: Painting, early_frames: Callable) -> _Begun:
+    "The painting, with frames that `early_frames` returns when they are read."
+    begun = _Begun(**{f.name: getattr(painting, f.name) for f in fields(painting)})
+    del vars(begun)["frames"]
+    vars(begun)["_wait"] = early_frames
+    return begun
+
 # %% ../nbs/library/painting.ipynb #31c33964
 def _late_moments(plan: Plan, progress: float) -> list[float]:
     "At which shares of the training frames are still to be kept."
@@ -403,7 +422,7 @@ def _paint(x, y, began, painting, early_frames=list, make_early_frames=None) -> 
             early_frames = make_early_frames()
             make_early_frames = None  # it holds the network as it was before the training
             if not is_last:
-                yield painting  # its frames are still being made
+                yield _begun(painting, early_frames)
                 continue
         frames = [*early_frames(), *painting.frames]
         early_frames = list  # there are no more
