@@ -512,6 +512,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '.', 'doc_host': '', 'git_ur
                                     'cadl_flax.painting._init_run': ('library/painting.html#_init_run', 'cadl_flax/painting.py'),
                                     'cadl_flax.painting._last_loss': ('library/painting.html#_last_loss', 'cadl_flax/painting.py'),
                                     'cadl_flax.painting._late_moments': ('library/painting.html#_late_moments', 'cadl_flax/painting.py'),
+                                    'cadl_flax.painting._later': ('library/painting.html#_later', 'cadl_flax/painting.py'),
                                     'cadl_flax.painting._n_epochs': ('library/painting.html#_n_epochs', 'cadl_flax/painting.py'),
                                     'cadl_flax.painting._new_plan': ('library/painting.html#_new_plan', 'cadl_flax/painting.py'),
                                     'cadl_flax.painting._offsets': ('library/painting.html#_offsets', 'cadl_flax/painting.py'),

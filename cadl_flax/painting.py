@@ -291,8 +291,15 @@ def _step_of_first_epoch(
     return averaged_step(state, x[rows], y[rows], loss, optimizer, offsets)[0]
 
 
-def _early_frames(run: Run, x: Array, y: Array, image: np.ndarray, steps: Sequence[int]) -> list:
-    "Frames of the first epoch of a new `run`: each after so many of its steps as `steps` says."
+def _early_frames(
+    run: Run,
+    x: Array,
+    y: Array,
+    image: np.ndarray,
+    steps: Sequence[int],
+    after: Callable | None = None,
+) -> list[np.ndarray]:
+    "Frames of a new `run`, after so many steps of its first epoch, and of the network `after` it."
     state = run.state
     n_taken = 0
     frames = []
@@ -312,6 +319,8 @@ def _early_frames(run: Run, x: Array, y: Array, image: np.ndarray, steps: Sequen
             )
             n_taken += 1
         frames.append(small_frame(state.model, image))
+    if after is not None:
+        frames.append(small_frame(after, image))
     return frames
 
 
@@ -363,6 +372,11 @@ def _late_moments(plan: Plan, progress: float) -> list[float]:
     is_new = plan.first == 0  # a new painting keeps half of its frames in the first epoch
     n_late = plan.n_frames - plan.n_frames // 2 if is_new else plan.n_frames
     moments = np.geomspace(1, 0.01, n_late)[::-1]
+    return _later(moments, progress)
+
+
+def _later(moments: Sequence[float], progress: float) -> list[float]:
+    "Those that are still to come; the end is always one of them."
     return [moment for moment in moments if moment > progress] or [1.0]
 
 # %% ../nbs/library/painting.ipynb #eb516d5b
@@ -419,9 +433,11 @@ def _paint(x, y, began, painting, early_frames=list, make_early_frames=None) -> 
         painting = replace(painting, progress=progress)
         is_last = progress == 1
         if make_early_frames:
-            early_frames = make_early_frames()
+            is_due = moments[0] <= progress < 1
+            early_frames = make_early_frames(run.model if is_due else None)
             make_early_frames = None  # it holds the network as it was before the training
             if not is_last:
+                moments = _later(moments, progress)
                 yield _begun(painting, early_frames)
                 continue
         frames = [*early_frames(), *painting.frames]
@@ -429,7 +445,7 @@ def _paint(x, y, began, painting, early_frames=list, make_early_frames=None) -> 
         if progress >= moments[0]:
             supersample = painting.supersample if is_last else 1
             frames = [*frames, small_frame(run.model, image, supersample)]
-            moments = [moment for moment in moments if moment > progress] or moments[-1:]
+            moments = _later(moments, progress)
         painting = replace(painting, frames=frames)
         yield painting
 
