@@ -38,9 +38,7 @@ def spline_shares(
     # from the first node of a cell to the others that count in it, along all axes
     taps = np.array(list(product(range(order + 1), repeat=len(cells))), np.uint32)
     nodes = cell.astype(jnp.uint32) + taps[:, None]
-    shares, *others = jnp.unstack(
-        weights, axis=-1
-    )  # of one axis each, `(order + 1, n)`
+    shares, *others = jnp.unstack(weights, axis=-1)  # `(order + 1, n)` for each axis
     for along in others:
         shares = (shares[:, None] * along).reshape(-1, len(places))
     return nodes, shares

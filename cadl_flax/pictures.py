@@ -216,10 +216,9 @@ def psnr(
     if painting.dtype != truth.dtype:
         painting = to_dtype(painting, truth.dtype)
     squares = 0.0
+    # in strips: 64 bits for every number of a large picture take much memory
     for strips in zip(np.array_split(painting, 16), np.array_split(truth, 16)):
-        a, b = map(
-            skimage.util.img_as_float64, strips
-        )  # of a large picture a strip is enough
+        a, b = map(skimage.util.img_as_float64, strips)
         squares += np.square(a - b).sum()
     return float(-10 * np.log10(squares / truth.size)) if squares else float("inf")
 

@@ -492,7 +492,7 @@ def test_a_preset_is_compiled_while_it_is_made():
     try:
         next(paint_chunks(LARGER, batch_size=100, n_frames=1))
     finally:
-        jax.monitoring.unregister_event_duration_listener(note)
+        jax.monitoring.clear_event_listeners()
     assert compiled.count("jit(_init_preset)") == compiled.count("jit(_train)") == 1
     assert not {"jit(_step_of_first_epoch)", "jit(_call)"} & set(compiled)
 
