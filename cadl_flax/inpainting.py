@@ -59,19 +59,43 @@ def _cuts(n: int, longest: int) -> list[tuple[int, int]]:
     return list(zip(begins, [*begins[1:], n]))
 
 
+def _bounds(pixels: np.ndarray) -> _Block:
+    "The smallest part that all these pixels lie in, of whole squares of 8 by 8."
+    parts = []
+    for axis in (1, 0):
+        places = np.flatnonzero(pixels.any(axis)) // _COARSEST * _COARSEST
+        parts.append(slice(places[0], places[-1] + _COARSEST))
+    return tuple(parts)
+
+
+def _with_halo(inner: _Block, halo: int) -> _Block:
+    "A part of a picture, and so many pixels around it. It may end behind the picture."
+    return tuple(slice(max(side.start - halo, 0), side.stop + halo) for side in inner)
+
+
 def _blocks(
-    shape: tuple[int, int], longest: int, missing: np.ndarray, halo: int = _HALO
+    shape: tuple[int, int],
+    longest: int,
+    missing: np.ndarray,
+    halo: int = _HALO,
+    is_fitted: bool = False,
 ) -> list[tuple[_Block, _Block]]:
-    "Blocks with a missing pixel, at most `longest` by `longest`, without and with their halo."
+    """Blocks with a missing pixel, at most `longest` by `longest`, without and with their halo.
+
+    A fitted one is no larger than its missing pixels need.
+    """
     found = []
     for (top, bottom), (left, right) in product(*(_cuts(n, longest) for n in shape)):
         inner = np.s_[top:bottom, left:right]
-        outer = np.s_[
-            max(top - halo, 0) : bottom + halo,
-            max(left - halo, 0) : right + halo,
-        ]
-        if missing[inner].any():
-            found.append((inner, outer))
+        if not missing[inner].any():
+            continue
+        if is_fitted:
+            rows, columns = _bounds(missing[inner])
+            inner = (
+                slice(top + rows.start, min(top + rows.stop, bottom)),
+                slice(left + columns.start, min(left + columns.stop, right)),
+            )
+        found.append((inner, _with_halo(inner, halo)))
     return found
 
 
@@ -214,7 +238,9 @@ def _fill(
     "Fill and pull of the `sheet`, in blocks with a `wanted` pixel, `(h, w, channels)` each."
     if unseen is None:
         unseen = np.zeros_like(missing)
-    filled, pull = values.copy(), np.zeros_like(values)
+    filled = values.copy()
+    # unlike `zeros_like` this takes memory only where something is written
+    pull = np.zeros(values.shape, values.dtype)
     far = _deep(missing, _HALO // 2)
     if far.any():
         filled[far], pull[far] = _from_half_size(values, missing, far, unseen)
@@ -294,21 +320,31 @@ def _held_in_holes(
     return held
 
 # %% ../nbs/library/inpainting.ipynb #ab107daa
-_SIDES = (96, 176, 264, 512)  # what blocks are padded to: a pair of sides is a program
+_SIDES = (96, 176, 264, 352, 512)  # what blocks are padded to: a pair of sides is a program
+_SIDES_OF_LARGE = _SIDES[2:]  # of a picture in several blocks: fewer programs to compile
 _LARGEST_OF_FOUR = 264  # pixels along the sides of what is looked at in four mirror images
+_WIDEST_OF_TWO = 264  # pixels, padded, of a block of which two mirror images lie side by side
 
 
-def _padded_side(n: int) -> int:
+def _padded_side(n: int, sides: Sequence[int]) -> int:
     "The smallest side that a block of `n` pixels fits into."
-    return min(side for side in _SIDES if side >= n)
+    return min(side for side in sides if side >= n)
 
 
-def _padded(part: np.ndarray) -> np.ndarray:
-    "A block `(h, w, ...)` padded behind: `(1, padded h, padded w, ...)`."
+def _padded(part: np.ndarray, height: int, width: int) -> np.ndarray:
+    "A block `(h, w, ...)` padded behind: `(height, width, ...)`."
     h, w = part.shape[:2]
-    padding = [(0, _padded_side(h) - h), (0, _padded_side(w) - w)]
+    padding = [(0, height - h), (0, width - w)]
     padding += [(0, 0)] * (part.ndim - 2)
-    return np.pad(part, padding)[None]
+    return np.pad(part, padding)
+
+
+def _laid_out(w: int, sides: Sequence[int]) -> tuple[int, int]:
+    "How many mirror images of a block `w` pixels wide lie side by side, and the width of each."
+    apart = w + _COARSEST  # what lies beside an image must not be seen from it
+    if apart <= _WIDEST_OF_TWO:
+        return 2, _padded_side(apart, sides)
+    return 1, _padded_side(w, sides)
 
 
 _SMOOTH = 0.05, 0.1  # roughness beside contrast: up to which nothing is added, from which all
@@ -350,14 +386,23 @@ def _correction(
     network: Corrector | dict[str, np.ndarray],
     parts: Sequence[np.ndarray],
     mirrors: Sequence[_Block],
+    sides: Sequence[int] = _SIDES,
 ) -> np.ndarray:
     "What the network, or its weights in NumPy, adds to a block: the mean over mirror images."
     correct = numpy_correction if isinstance(network, dict) else correction
     h, w = parts[0].shape[:2]
+    height = _padded_side(h, sides)
+    n_beside, width = _laid_out(w, sides)
     total = 0
-    for mirror in mirrors:  # one at a time: together they take more memory, and no less time
-        added = np.asarray(correct(network, *(_padded(part[mirror]) for part in parts)))
-        total = total + added[0, :h, :w][mirror]
+    # all at once take more memory, and no less time
+    for first in range(0, len(mirrors), n_beside):
+        beside = mirrors[first : first + n_beside]
+        rows = []
+        for part in parts:
+            rows.append(np.hstack([_padded(part[mirror], height, width) for mirror in beside]))
+        added = np.asarray(correct(network, *(row[None] for row in rows)))[0]
+        for i, mirror in enumerate(beside):
+            total = total + added[:h, i * width : i * width + w][mirror]
     return total / len(mirrors)
 
 
@@ -390,9 +435,10 @@ def _corrected_blocks(
     "The same at the wanted pixels, block by block: which of `h * w` they are, and their colours."
     is_large = max(missing.shape) > _LARGEST_OF_FOUR
     mirrors = _MIRRORS[::3] if is_large else _MIRRORS  # of a large one, itself and upside down
-    longest = _SIDES[-1]
+    longest, sides = _SIDES[-1], _SIDES
     if max(missing.shape) > longest:
         longest -= 2 * _REACH
+        sides = _SIDES_OF_LARGE
 
     def prepare(block: tuple[_Block, _Block]) -> tuple[Any, ...]:
         inner, outer = block
@@ -402,10 +448,10 @@ def _corrected_blocks(
         parts = _network_parts(surface, pull[outer], missing[outer], known)
         return inner, outer, cut, surface, parts
 
-    blocks = _blocks(missing.shape, longest, wanted, _REACH)
+    blocks = _blocks(missing.shape, longest, wanted, _REACH, is_fitted=True)
     prepared = tqdm(_one_ahead(prepare, blocks), "correcting", len(blocks), disable=not progress)
     for inner, outer, cut, surface, parts in prepared:
-        mean = _correction(network, parts, mirrors)
+        mean = _correction(network, parts, mirrors, sides)
         if cut is None:
             part = surface + mean
         else:
@@ -542,16 +588,17 @@ def _pictures(
 def _joined(
     fill: np.ndarray,  # changed
     pull: np.ndarray,  # changed
+    missing: np.ndarray,
     ranges: Sequence[_Range],
 ) -> tuple[np.ndarray, np.ndarray, _Range]:
     "Channels that go from 0 to 1 in the range of all of them, their pull, and that range."
     whole = _Range(min(r.low for r in ranges), max(r.high for r in ranges))
-    # one channel at a time, in place: of a large picture each takes much memory
     fill, pull = (values.astype(np.float32, copy=False) for values in (fill, pull))
+    spans = np.float32([r.span / whole.span for r in ranges])
+    # in place, and of the pull only what is not zero: of a large picture each takes much memory
     for c, r in enumerate(ranges):
-        span = r.span / whole.span
-        fill[..., c] = fill[..., c] * span + (r.low - whole.low) / whole.span
-        pull[..., c] = pull[..., c] * span
+        fill[..., c] = fill[..., c] * spans[c] + np.float32((r.low - whole.low) / whole.span)
+    pull[missing] *= spans
     return fill, pull, whole
 
 # %% ../nbs/library/inpainting.ipynb #ceafd8b9
@@ -579,9 +626,10 @@ def _filled(
         picture = pictures.pop()
         of_picture = [ranges[i] for i in picture]
         if len(picture) == len(ranges):  # all channels, which are changed without a copy
-            *joined, whole = _joined(fill, pull, of_picture)
+            *joined, whole = _joined(fill, pull, hole.missing, of_picture)
         else:
-            *joined, whole = _joined(fill[..., picture], pull[..., picture], of_picture)
+            parts = fill[..., picture], pull[..., picture]
+            *joined, whole = _joined(*parts, hole.missing, of_picture)
         if not pictures:
             del fill, pull
         options = dict(hole=hole, limits=whole.scaled(limits[:, picture]), progress=progress)
@@ -596,12 +644,7 @@ def _filled(
 # %% ../nbs/library/inpainting.ipynb #d5b6efc0
 def _window(missing: np.ndarray) -> _Block:
     "The part of a picture that a fill depends on: of whole squares of 8 pixels, unless it ends with the picture."
-    parts = []
-    for axis in (1, 0):
-        places = np.flatnonzero(missing.any(axis))
-        begin = max(places[0] - _REACH, 0) // _COARSEST * _COARSEST
-        parts.append(slice(begin, (places[-1] + _REACH) // _COARSEST * _COARSEST + _COARSEST))
-    return tuple(parts)
+    return _with_halo(_bounds(missing), _REACH)
 
 
 def _filled_channels(
@@ -894,12 +937,12 @@ def inpaint(
     >>> restored = inpaint(photo, mask)
     """
     values, mask = _check_picture(image, mask, channel_axis, alpha, nodata)
-    out = np.array(image)
     if not mask.any():
-        return out
+        return np.array(image)
     unused = _unused(values, mask, nodata)
     fill = _filled_with_opacity if alpha else _filled_channels
     filled = fill(values, mask, unused, progress)
+    out = np.array(image)
     if out.dtype.kind != "f":
         filled = np.rint(filled)
     _channels_last(out, channel_axis)[mask] = filled.astype(out.dtype)

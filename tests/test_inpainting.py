@@ -41,11 +41,14 @@ from cadl_flax.correcting import (
 )
 from cadl_flax.inpainting import (
     _HALO,
+    _MIRRORS,
     _blocks,
     _corrected,
+    _correction,
     _deep,
     _fill,
     _held_in_holes,
+    _with_halo,
     _within,
     numpy_correction,
 )
@@ -599,6 +602,22 @@ def test_there_are_windows_only_where_something_is_missing(shape, core):
     assert len(_blocks(shape, core, mask)) == 1
 
 
+@pytest.mark.parametrize("shape, core", WINDOWS)
+def test_fitted_windows_hold_what_is_missing_and_no_more(shape, core):
+    mask = np.random.default_rng(0).random(shape) < 0.001
+    mask[shape[0] // 3, shape[1] // 2] = True
+    found = np.zeros(shape, int)
+    for inner, outer in _blocks(shape, core, mask, is_fitted=True):
+        found[inner] += 1
+        assert outer == _with_halo(inner, _HALO)
+        rows, columns = np.nonzero(mask[inner])
+        for side, places, n in zip(inner, (rows, columns), shape):
+            assert side.start % 8 == 0 and side.stop <= n
+            assert side.stop - side.start <= core
+            assert places.min() < 8 and places.max() >= side.stop - side.start - 8
+    assert (found[mask] == 1).all() and found.max() == 1
+
+
 def test_windows_answer_as_the_whole():
     image, mask = np.float64(data.coffee()[:200, :300] / 255), dots((200, 300), 0.6)
     mask[60:78, 20:280] = True  # a bar over several windows
@@ -741,6 +760,27 @@ def test_numpy_answers_as_the_network():
     expected = np.asarray(correction(network, *arguments))
     found = numpy_correction(weights, *arguments)
     np.testing.assert_allclose(found, expected, atol=1e-5 * abs(expected).max())
+
+
+@pytest.mark.parametrize("h, w", [(24, 40), (96, 96), (61, 88), (45, 250)])
+def test_mirror_images_beside_each_other_do_not_see_each_other(h, w, monkeypatch):
+    "As many at once as fit answer as one after another."
+    network = small_network(1)
+    seen, _, *parts = drawn_inputs(h, w, 2)
+    parts = [np.float32(a) for a in (seen, np.ones((h, w)), *parts)]
+    shapes = []
+
+    def recorded(network, *rows):
+        shapes.append(rows[0].shape)
+        return correction(network, *rows)
+
+    monkeypatch.setattr("cadl_flax.inpainting.correction", recorded)
+    together = _correction(network, parts, _MIRRORS)
+    assert len(shapes) == 2
+    monkeypatch.setattr("cadl_flax.inpainting._WIDEST_OF_TWO", 0)
+    apart = _correction(network, parts, _MIRRORS)
+    assert len(shapes) == 6
+    np.testing.assert_allclose(together, apart, atol=1e-5 * abs(apart).max())
 
 
 def test_what_is_outside_the_picture_does_not_matter():
