@@ -219,9 +219,19 @@ def enlarging(folder: Path, rounds: int) -> dict:
 def large(folder: Path, rounds: int) -> dict:
     "Twelve megapixels of the same photographs, painted and mended, once."
     subprocess.run([sys.executable, HERE / "photographs.py", folder], check=True)
-    return in_turn(
-        {what: ("large_ours", folder / "judged", what) for what in ("paint", "inpaint")}, 1
-    )
+    program = "large_ours", folder / "judged"
+    return in_turn({what: (*program, what, 3000, 4000) for what in ("paint", "text", "dots")}, 1)
+
+
+def megapixels(folder: Path, rounds: int) -> dict:
+    """Paintings of 1 to 50 megapixels of the same photographs, once.
+
+    Takes twenty minutes and seven gigabytes of memory.
+    """
+    subprocess.run([sys.executable, HERE / "photographs.py", folder], check=True)
+    sizes = {"1": (1000, 1000), "4": (1730, 2310), "12": (3000, 4000), "50": (6124, 8165)}
+    program = "large_ours", folder / "judged", "paint"
+    return in_turn({size: (*program, *sides) for size, sides in sizes.items()}, 1)
 
 
 def start(folder: Path, rounds: int) -> dict:
@@ -277,6 +287,7 @@ WORKS = {
         families,
         enlarging,
         large,
+        megapixels,
         start,
         size,
         scaling,

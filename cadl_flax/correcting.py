@@ -95,6 +95,7 @@ def least(
         permc_spec="MMD_AT_PLUS_A",  # symmetric and positive: no need to pivot
         diag_pivot_thresh=0.0,
         options=dict(SymmetricMode=True),
+        panel_size=2,  # columns at a time: there is little in each
     )
     surface[unknown] = factors.solve(-(rows[:, pinned] @ surface[pinned]))
     return surface.reshape(values.shape)

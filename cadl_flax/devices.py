@@ -5,6 +5,8 @@
 # %% ../nbs/library/devices.ipynb #8c1f7573
 from __future__ import annotations
 
+import ctypes
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +17,7 @@ from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 # %% auto #0
-__all__ = ['all_devices', 'mesh_of', 'replicate', 'constrain', 'data_mesh', 'evaluator', 'read_rows', 'agree']
+__all__ = ['all_devices', 'mesh_of', 'replicate', 'constrain', 'data_mesh', 'evaluator', 'read_rows', 'agree', 'trim_memory']
 
 # %% ../nbs/library/devices.ipynb #0f4775a4
 def all_devices() -> Mesh:  # one axis, named "batch"
@@ -154,3 +156,11 @@ def agree(
         return number
     halves = np.float64(number).reshape(1).view(np.uint32)
     return np.asarray(multihost_utils.broadcast_one_to_all(halves)).view(np.float64)[0]
+
+# %% ../nbs/library/devices.ipynb #c2d1b0e3
+def trim_memory() -> None:
+    "Give back to the system what this process has freed, where the C library can be asked to."
+    if os.name == "posix":
+        malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if malloc_trim is not None:
+            malloc_trim(0)

@@ -38,6 +38,7 @@ from cadl_flax.correcting import (
     sheet,
     unfold,
 )
+from .devices import trim_memory
 from .masks import read_mask
 from .tracking import load
 
@@ -200,7 +201,7 @@ def _from_half_size(
     ]
 
 # %% ../nbs/library/inpainting.ipynb #ca21d39b
-_LONGEST_SOLVED = 128  # pixels along the side of a block for `bend`
+_LONGEST_SOLVED = 176  # pixels along the side of a block for `bend`
 _LONGEST_MEASURED = 512  # of a block in which distances are measured
 
 
@@ -299,6 +300,8 @@ def _held_in_holes(
 ) -> np.ndarray:
     "The part, each wide hole held in the range of what is seen within its own width."
     depth = ndimage.distance_transform_edt(missing)
+    if depth.max() < _WIDE:
+        return part
     labels, _ = ndimage.label(depth > 1.5, np.ones((3, 3)))
     held = part.copy()
     for number, box in enumerate(ndimage.find_objects(labels), 1):
@@ -329,14 +332,6 @@ _WIDEST_OF_TWO = 264  # pixels, padded, of a block of which two mirror images li
 def _padded_side(n: int, sides: Sequence[int]) -> int:
     "The smallest side that a block of `n` pixels fits into."
     return min(side for side in sides if side >= n)
-
-
-def _padded(part: np.ndarray, height: int, width: int) -> np.ndarray:
-    "A block `(h, w, ...)` padded behind: `(height, width, ...)`."
-    h, w = part.shape[:2]
-    padding = [(0, height - h), (0, width - w)]
-    padding += [(0, 0)] * (part.ndim - 2)
-    return np.pad(part, padding)
 
 
 def _laid_out(w: int, sides: Sequence[int]) -> tuple[int, int]:
@@ -397,13 +392,20 @@ def _correction(
     # all at once take more memory, and no less time
     for first in range(0, len(mirrors), n_beside):
         beside = mirrors[first : first + n_beside]
-        rows = []
-        for part in parts:
-            rows.append(np.hstack([_padded(part[mirror], height, width) for mirror in beside]))
-        added = np.asarray(correct(network, *(row[None] for row in rows)))[0]
+        rows = [_in_a_row([part[mirror] for mirror in beside], height, width) for part in parts]
+        added = np.asarray(correct(network, *rows))[0]
         for i, mirror in enumerate(beside):
             total = total + added[:h, i * width : i * width + w][mirror]
     return total / len(mirrors)
+
+
+def _in_a_row(images: Sequence[np.ndarray], height: int, width: int) -> np.ndarray:
+    "Images `(h, w, ...)` side by side, zeros around: `(1, height, width of all, ...)`."
+    h, w = images[0].shape[:2]
+    row = np.zeros((1, height, len(images) * width, *images[0].shape[2:]), np.float32)
+    for i, image in enumerate(images):
+        row[0, :h, i * width : i * width + w] = image
+    return row
 
 
 def _corrected(
@@ -436,7 +438,8 @@ def _corrected_blocks(
     is_large = max(missing.shape) > _LARGEST_OF_FOUR
     mirrors = _MIRRORS[::3] if is_large else _MIRRORS  # of a large one, itself and upside down
     longest, sides = _SIDES[-1], _SIDES
-    if max(missing.shape) > longest:
+    in_one_block = max(missing.shape) <= longest
+    if not in_one_block:
         longest -= 2 * _REACH
         sides = _SIDES_OF_LARGE
 
@@ -451,6 +454,8 @@ def _corrected_blocks(
     blocks = _blocks(missing.shape, longest, wanted, _REACH, is_fitted=True)
     prepared = tqdm(_one_ahead(prepare, blocks), "correcting", len(blocks), disable=not progress)
     for inner, outer, cut, surface, parts in prepared:
+        if not in_one_block:
+            trim_memory()
         mean = _correction(network, parts, mirrors, sides)
         if cut is None:
             part = surface + mean

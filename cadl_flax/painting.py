@@ -25,7 +25,7 @@ from skimage.util import img_as_float32
 from tqdm import tqdm
 
 from .checks import check_counts, check_key, check_positive, check_process
-from .devices import agree, all_devices, replicate
+from .devices import agree, all_devices, replicate, trim_memory
 from .formats import FORMATS, save_image
 from .films import Film
 from .grids import mlp_behind as mlp_behind  # its older home, for one release
@@ -418,6 +418,8 @@ def _paint(x, y, began, painting, early_frames=list, make_early_frames=None) -> 
     moments = _late_moments(plan, painting.progress)
     began -= painting.progress * (plan.seconds or 0)
     while painting.progress < 1:
+        if len(x) > _LARGE:
+            trim_memory()
         run = fit(run, x, y, n_epochs=1, learning_rate=plan.rate(painting.progress))
         loss = float(np.asarray(run.losses).mean())
         if not np.isfinite(loss):

@@ -43,6 +43,13 @@ def page(folder, *sources, metadata=None):
 # ------------------------------------------------------------ what a download holds
 
 
+def test_a_file_of_the_machine_is_no_file_of_the_page(tmp_path):
+    (tmp_path / "numbers.json").write_text("[]", encoding="utf-8")
+    source = f'Path("numbers.json").read_text(); Path("{Path(__file__).as_posix()}").read_text()'
+    cells = [nbformat.v4.new_code_cell(source)]
+    assert list(downloads.files_read(cells, tmp_path)) == ["numbers.json"]
+
+
 @every_page
 @pytest.mark.parametrize("url", ["", URL], ids=["unpublished", "published"])
 def test_a_download_is_a_valid_notebook_in_plain_python(path, url):

@@ -138,10 +138,10 @@ def files_read(cells: list[dict], folder: Path) -> dict[str, Path]:
     """The files of `folder` that code cells name, by name; of a folder they name, all its files.
 
     A notebook that reads a page reads those it links to as well. A name below `data/` that is not
-    there is an error.
+    there is an error. A name from the root of the disk is of no file of the project.
     """
     code = [ast.parse(text(c["source"])) for c in cells if c["cell_type"] == "code"]
-    names = {name for tree in code for name in named_paths(tree)}
+    names = {name for tree in code for name in named_paths(tree) if not name.startswith("/")}
     if any(name.endswith(".ipynb") and (folder / name).is_file() for name in names):
         prose = " ".join(text(c["source"]) for c in cells if c["cell_type"] == "markdown")
         names |= set(re.findall(r"\]\((\w+\.ipynb)\b", prose))
