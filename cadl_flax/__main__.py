@@ -47,6 +47,7 @@ from cadl_flax.terminal import (
     Report,
     discard_output,
     faults,
+    flush_errors,
     prepare_streams,
     say,
     system_fault,
@@ -1384,6 +1385,7 @@ def main(
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, signal.default_int_handler)  # as Ctrl-C
     code = _run(args)
+    flush_errors()
     if code and args is None and _is_distributed():
         sys.stdout.flush()
         os._exit(code)  # JAX would wait at exit for processes that may be lost

@@ -323,8 +323,10 @@ def _write_last(checkpoints: Checkpoints, run: Run | Painting, cause: BaseExcept
 def _close_at_exit(kept: Generator) -> None:
     "Close a generator when the program ends, unless it is gone by then."
 
+    unregister = atexit.unregister  # while Python ends, a module may be gone
+
     def forget(reference: weakref.ref) -> None:
-        atexit.unregister(close)
+        unregister(close)
 
     close = partial(_close, weakref.ref(kept, forget))
     atexit.register(close)

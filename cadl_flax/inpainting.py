@@ -443,24 +443,15 @@ def _corrected_blocks(
         longest -= 2 * _REACH
         sides = _SIDES_OF_LARGE
 
-    def prepare(block: tuple[_Block, _Block]) -> tuple[Any, ...]:
-        inner, outer = block
-        cut = None if hole is None else hole.cut(outer)
-        surface = fill[outer] if cut is None else _continued(fill[outer], cut.unseen)
-        known = None if cut is None else cut.seen
-        parts = _network_parts(surface, pull[outer], missing[outer], known)
-        return inner, outer, cut, surface, parts
-
+    prepare = partial(_prepare, fill=fill, pull=pull, missing=missing, hole=hole)
     blocks = _blocks(missing.shape, longest, wanted, _REACH, is_fitted=True)
     prepared = tqdm(_one_ahead(prepare, blocks), "correcting", len(blocks), disable=not progress)
-    for inner, outer, cut, surface, parts in prepared:
+    for block in prepared:
         if not in_one_block:
             trim_memory()
-        mean = _correction(network, parts, mirrors, sides)
-        if cut is None:
-            part = surface + mean
-        else:
-            part = _added(surface, mean, pull[outer], parts[-1], cut, limits)
+        mean = _correction(network, block.parts, mirrors, sides)
+        part = block.fill + mean if hole is None else _added(block, mean, limits)
+        inner, outer = block.inner, block.outer
         rows, columns = np.nonzero(wanted[inner])
         places = np.ravel_multi_index(
             (rows + inner[0].start, columns + inner[1].start), missing.shape
@@ -468,15 +459,38 @@ def _corrected_blocks(
         yield places, part[_within(inner, outer)][rows, columns]
 
 
-def _added(
+class _Prepared(NamedTuple):
+    "A block that the network is to look at."
+
+    inner: _Block
+    outer: _Block
+    fill: np.ndarray
+    parts: tuple[np.ndarray, ...]  # as `correction` takes them; pull, lift and contrast come last
+    hole: _Hole | None
+
+
+def _prepare(
+    block: tuple[_Block, _Block],
     fill: np.ndarray,
-    mean: np.ndarray,
     pull: np.ndarray,
-    contrast: np.ndarray,
-    hole: _Hole,
-    limits: np.ndarray,
-) -> np.ndarray:
+    missing: np.ndarray,
+    hole: _Hole | None,
+) -> _Prepared:
+    "What is to be known of a block before the network looks at it."
+    inner, outer = block
+    if hole is None:
+        parts = _network_parts(fill[outer], pull[outer], missing[outer], None)
+        return _Prepared(inner, outer, fill[outer], parts, None)
+    cut = hole.cut(outer)
+    surface = _continued(fill[outer], cut.unseen)
+    parts = _network_parts(surface, pull[outer], missing[outer], cut.seen)
+    return _Prepared(inner, outer, surface, parts, cut)
+
+
+def _added(block: _Prepared, mean: np.ndarray, limits: np.ndarray) -> np.ndarray:
     "A block with as much of the correction as it is rough, held in its limits."
+    fill, hole = block.fill, block.hole
+    pull, _, contrast = block.parts[-3:]
     share = _share(fill - pull, contrast, hole.pinning)
     nearby = _largest_near(np.where(hole.missing, share, 0))
     # a hole in a smooth surface is bent all through: the top of a hill is not flat

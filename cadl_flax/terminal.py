@@ -12,13 +12,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
 # %% auto #0
 __all__ = ['INPUT', 'ENVIRONMENT', 'INTERRUPTED', 'printable', 'Fault', 'system_fault', 'faults', 'Report', 'say',
-           'without_infinity', 'prepare_streams', 'write_output', 'discard_output']
+           'without_infinity', 'prepare_streams', 'write_output', 'discard_output', 'flush_errors']
 
 # %% ../nbs/library/terminal.ipynb #09b2c310
 INPUT, ENVIRONMENT, INTERRUPTED = 2, 3, 130  # exit codes
@@ -161,8 +161,18 @@ def write_output(
     sys.stdout.buffer.flush()
 
 
-def discard_output() -> None:
-    "Send stdout to the null device: Python flushes it at exit, which would fail once more."
+def discard_output(
+    stream: TextIO | None = None,  # standard output if left out
+) -> None:
+    "Send it to the null device: Python flushes it at exit, which would fail once more."
     with suppress(OSError):
         null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, sys.stdout.fileno())
+        os.dup2(null, (sys.stdout if stream is None else stream).fileno())
+
+
+def flush_errors() -> None:
+    "Write what waits for the error stream; if that fails, give it up: the exit code would be 120."
+    try:
+        sys.stderr.flush()
+    except OSError:
+        discard_output(sys.stderr)

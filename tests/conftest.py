@@ -17,6 +17,8 @@ from hypothesis import HealthCheck, settings
 from uv import find_uv_bin
 
 matplotlib.use("agg")
+# programs that tests start flush at their end, as on most machines
+os.environ.pop("PYTHONUNBUFFERED", None)
 # a busy machine is no fault
 SLOW_IS_RIGHT = dict(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("busy", **SLOW_IS_RIGHT)

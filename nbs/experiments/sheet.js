@@ -9,7 +9,7 @@ const sheet = (() => {
 
 const HALO = 24; // pixels around a block that are seen
 const COARSEST = 8; // pixels along the side of the squares that blocks are made of
-const LONGEST = 128; // pixels along the side of a block
+const LONGEST = 176; // pixels along the side of a block
 const ENOUGH = 1e-12; // by how much conjugate gradients make the square of the residual smaller
 
 // ---------------------------------------------------------------- pixels
