@@ -1,6 +1,6 @@
 """Measure this library beside what people would use instead: the same work, ours and theirs.
 
-    python benchmarks/run.py                     all works, three rounds, nearly two hours; writes
+    python benchmarks/run.py                     all works, three rounds, over two hours; writes
                                                  nbs/data/benchmarks/DATE.json
     python benchmarks/run.py lecture --rounds 1  one of them
 
