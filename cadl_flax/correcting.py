@@ -21,9 +21,9 @@ from scipy.sparse.linalg import splu
 
 # %% auto #0
 __all__ = ['NOISE_FLOOR', 'differences', 'across_border', 'bending_matrix', 'fit_plane', 'least', 'bend', 'stretching_matrix',
-           'stretch', 'sheet', 'strongest_waves', 'continue_waves', 'local_detail', 'network_inputs', 'convolution',
-           'fold', 'unfold', 'halve', 'Scale', 'Corrector', 'find_kernels', 'apply_kernels', 'correction',
-           'kernel_sums', 'lesson', 'Repair', 'as_stored']
+           'stretch', 'sheet', 'peak_frequencies', 'cosines_and_sines', 'strongest_waves', 'continue_waves',
+           'local_detail', 'network_inputs', 'convolution', 'fold', 'unfold', 'halve', 'Scale', 'Corrector',
+           'find_kernels', 'apply_kernels', 'correction', 'kernel_sums', 'lesson', 'Repair', 'as_stored']
 
 # %% ../nbs/12_inpainting.ipynb #42e304c1
 def differences(
@@ -145,41 +145,73 @@ def sheet(
     return fill, fill - bent
 
 # %% ../nbs/12_inpainting.ipynb #0a7c6b1e
+def peak_frequencies(
+    power: np.ndarray,  # `(n, side, side // 2 + 1)`, of transforms by `rfft2`
+    preference: np.ndarray,  # `(side, side // 2 + 1)`, by which they are multiplied
+) -> np.ndarray:  # `(2, n)`: waves per pixel, down and across
+    "Where the power is highest: a frequency between those of the transform."
+    n, side, n_columns = power.shape
+    highest = (power * preference).reshape(n, -1).argmax(1)
+    rows, columns = np.divmod(highest, n_columns)
+    # a wave and the opposite one are the same: so the columns go on at both ends
+    opposite = np.roll(power[:, ::-1], 1, axis=1)
+    ends = opposite[:, :, 1:2], opposite[:, :, -2:-1]
+    around = np.concatenate([ends[0], power, ends[1]], axis=2)
+    around = np.pad(around, [(0, 0), (1, 1), (0, 0)], mode="wrap")
+
+    def height(down: int, across: int) -> np.ndarray:
+        beside = around[np.arange(n), rows + 1 + down, columns + 1 + across]
+        return np.log(np.maximum(beside, np.finfo(power.dtype).tiny))
+
+    offsets = []
+    for step in ((1, 0), (0, 1)):
+        before, top, after = (height(s * step[0], s * step[1]) for s in (-1, 0, 1))
+        curvature = np.minimum(before - 2 * top + after, -1e-3)
+        offsets.append((0.5 * (before - after) / curvature).clip(-0.5, 0.5))
+    nearest = np.stack([fft.fftfreq(side)[rows], columns / side])
+    return np.where(highest == 0, 0, nearest + np.array(offsets) / side)
+
+# %% ../nbs/12_inpainting.ipynb #0daf9e41
+def cosines_and_sines(
+    frequencies: np.ndarray,  # `(2, n)`, as from `peak_frequencies`
+    side: int,  # pixels, of a window
+    dtype: np.dtype,
+) -> np.ndarray:  # `(n, 2, side * side)`
+    "Waves of these frequencies, counted from the middle of a window."
+    along = np.arange(side) - (side - 1) / 2
+    turns = 2j * np.pi * frequencies[..., None] * along
+    down, across = np.exp(turns).astype(np.result_type(dtype, np.complex64))
+    waves = down[:, :, None] * across[:, None, :]
+    return np.stack([waves.real, waves.imag], 1).reshape(len(waves), 2, -1)
+
+
 def strongest_waves(
     values: np.ndarray,  # `(n, channels, side, side)` floats
     weight: np.ndarray,  # `(n, side, side)`: how much each pixel counts
-    n_rounds: int = 30,
+    n_rounds: int = 40,
 ) -> np.ndarray:  # as `values`
     "The sum of some waves, of one set for all channels, that is near what counts."
-    side = values.shape[-1]
-    weight = (weight / weight.sum((1, 2), keepdims=True))[:, None]
-    rows, columns = fft.fftfreq(side)[:, None], fft.rfftfreq(side)
-    slow = (1 - np.sqrt(2) * np.hypot(rows, columns)).astype(values.dtype)
-    # the residual is weighted from here on
-    residual, total = values * weight, np.zeros_like(values)
+    n, n_channels, side, _ = values.shape
+    frequencies = np.hypot(fft.fftfreq(side)[:, None], fft.rfftfreq(side))
+    slow = ((1 - np.sqrt(2) * frequencies) ** 2).astype(values.dtype)
+    weight = (weight / weight.sum((1, 2), keepdims=True)).reshape(n, 1, -1)
+    left = weight * values.reshape(n, n_channels, -1)  # not explained, and weighted
+    total = np.zeros_like(left)
     for _ in range(n_rounds):
-        found = fft.rfft2(residual)
-        power = (found.real**2 + found.imag**2).sum(1) * slow**2
-        highest = ndimage.maximum_filter(
-            power, (1, 5, 5), mode=("nearest", "wrap", "nearest")
-        )
-        is_peak = (power >= 0.9999 * highest) & (
-            power > 0.3 * power.max((1, 2), keepdims=True)
-        )
-        wave = fft.irfft2(found * is_peak[:, None])
-        weighted = weight * wave
-        explained, length = (
-            np.einsum("nchw,nchw->n", a, wave) for a in (residual, weighted)
-        )
-        best = explained / np.maximum(length, np.finfo(values.dtype).tiny)
-        share = 0.5 * best[:, None, None, None]
-        total += share * wave
-        residual -= share * weighted
-    return total
+        found = fft.rfft2(left.reshape(values.shape))
+        power = (found.real**2 + found.imag**2).sum(1)
+        waves = cosines_and_sines(peak_frequencies(power, slow), side, values.dtype)
+        # slightly damped: the sine of no frequency is zero
+        products = weight * waves @ waves.mT + 1e-3 * np.eye(2, dtype=values.dtype)
+        amounts = np.linalg.solve(products, waves @ left.mT)
+        part = 0.7 * amounts.mT @ waves
+        total += part
+        left -= weight * part
+    return total.reshape(values.shape)
 
 # %% ../nbs/12_inpainting.ipynb #c4e8f2d5
 _CELL = 4  # pixels, along the side of a square that is filled at once
-_EDGE = 14  # pixels around a cell that waves are fitted to
+_EDGE = 18  # pixels around a cell that waves are fitted to
 _WINDOW = _CELL + 2 * _EDGE  # pixels, along the side of both together
 _AT_ONCE = 64  # windows, whose numbers fit into a processor's cache
 _NARROWEST = 7  # pixels: the smallest width of a hole that waves go on in

@@ -490,11 +490,13 @@ def _prepare(
 def _added(block: _Prepared, mean: np.ndarray, limits: np.ndarray) -> np.ndarray:
     "A block with as much of the correction as it is rough, held in its limits."
     fill, hole = block.fill, block.hole
-    pull, _, contrast = block.parts[-3:]
+    pull, lift, contrast = block.parts[-3:]
     share = _share(fill - pull, contrast, hole.pinning)
     nearby = _largest_near(np.where(hole.missing, share, 0))
-    # a hole in a smooth surface is bent all through: the top of a hill is not flat
-    bent = fill - (1 - nearby[..., None]) * pull
+    # slow waves bend the rim of a wide hole little, and inside it much
+    share = np.where(lift.any(-1), nearby, share)
+    # what is not corrected is bent all through: the top of a hill is not flat
+    bent = fill - (1 - share[..., None]) * pull
     rough, smooth = limits
     low, high = np.moveaxis(smooth + nearby[..., None, None] * (rough - smooth), -1, 0)
     filled = np.clip(bent + mean * share[..., None], low, high)

@@ -18,6 +18,7 @@ import pytest
 import safetensors.numpy
 from conftest import PEAK_MEMORY
 from flax import nnx
+from PIL import Image
 from scipy import ndimage
 from scipy.signal import correlate
 from skimage import data, draw
@@ -42,12 +43,15 @@ from cadl_flax.correcting import (
 from cadl_flax.inpainting import (
     _HALO,
     _MIRRORS,
+    _added,
     _blocks,
     _corrected,
     _correction,
     _deep,
     _fill,
     _held_in_holes,
+    _hole,
+    _Prepared,
     _with_halo,
     _within,
     numpy_correction,
@@ -869,42 +873,51 @@ def test_a_narrow_hole_only_bends(side):
 
 
 def waves_by_formula(values, weight, n_rounds):
-    "The same with the whole spectrum of complex waves, peak by peak."
+    "The same with sums over all pixels, fitted parabolas and stacked equations."
     side = values.shape[-1]
-    weight = weight / weight.sum()
-    places = np.arange(side)
+    root = np.sqrt(weight / weight.sum())
+    along = np.arange(side) - (side - 1) / 2
     half = [(i, j) for i in range(side) for j in range(side // 2 + 1)]
 
-    def slowness(i, j):
-        return 1 - np.sqrt(2) * np.hypot(min(i, side - i), j) / side
+    def turns(down, across):
+        return 2 * np.pi * (down * along[:, None] + across * along) / side
 
-    residual, total = values.copy(), np.zeros_like(values)
+    def power(down, across):
+        wave = np.exp(1j * turns(down, across))
+        return sum(abs((channel * root**2 * wave).sum()) ** 2 for channel in residual)
+
+    def slow_power(place):
+        i, j = place
+        return power(i, j) * (1 - np.sqrt(2) * np.hypot(min(i, side - i), j) / side) ** 2
+
+    residual = values.copy()
     for _ in range(n_rounds):
-        found = np.fft.fft2(residual * weight)
-        power = {(i, j): (abs(found[:, i, j]) ** 2).sum() * slowness(i, j) ** 2 for i, j in half}
-        most = max(power.values())
-        wave = np.zeros_like(values)
-        for i, j in half:
-            columns = range(max(j - 2, 0), min(j + 2, side // 2) + 1)
-            around = [power[(i + down) % side, x] for down in range(-2, 3) for x in columns]
-            if power[i, j] > 0.3 * most and power[i, j] >= 0.9999 * max(around):
-                turns = (i * places[:, None] + j * places) / side
-                complex_wave = found[:, i, j][:, None, None] * np.exp(2j * np.pi * turns)
-                # in the middle columns its mirror image is asked for itself
-                wave += complex_wave.real * (0.5 if j in (0, side // 2) else 1)
-        amount = 0.5 * (weight * residual * wave).sum() / (weight * wave**2).sum()
-        residual -= amount * wave
-        total += amount * wave
-    return total
+        i, j = max(half, key=slow_power)
+        if (i, j) != (0, 0):
+            steps = np.arange(-1, 2)
+            tops = []
+            for down, across in ((1, 0), (0, 1)):
+                heights = [np.log(power(i + s * down, j + s * across)) for s in steps]
+                square, slope, _ = np.polyfit(steps, heights, 2)
+                tops.append(np.clip(-slope / (2 * min(square, -5e-4)), -0.5, 0.5))
+            i, j = i + tops[0], j + tops[1]
+        waves = np.stack([np.cos(turns(i, j)), np.sin(turns(i, j))])
+        # a thousandth of their squares beside the error
+        equations = np.vstack([(waves * root).reshape(2, -1).T, np.sqrt(1e-3) * np.eye(2)])
+        for c, channel in enumerate(residual):
+            wanted = [*(root * channel).ravel(), 0, 0]
+            amounts, *_ = np.linalg.lstsq(equations, wanted)
+            residual[c] = channel - 0.7 * np.tensordot(amounts, waves, 1)
+    return values - residual
 
 
 def test_waves_are_their_formula():
     rng = np.random.default_rng(0)
     values, weight = rng.random((2, 16, 16)), rng.random((16, 16)) * (rng.random((16, 16)) < 0.6)
-    expected = waves_by_formula(values, weight, 5)
-    found = strongest_waves(values[None], weight[None], 5)[0]
+    expected = waves_by_formula(values, weight, 12)
+    found = strongest_waves(values[None], weight[None], 12)[0]
     np.testing.assert_allclose(found, expected, atol=1e-9)
-    assert np.ptp(expected) > 0.2
+    assert np.ptp(expected) > 0.1
 
 
 def test_every_round_leaves_less_error():
@@ -930,7 +943,7 @@ def test_waves_that_are_in_a_window_are_found():
     values = np.stack([0.5 + 0.4 * np.cos(turns), 0.2 * np.sin(turns)])[None]
     weight = np.float64(np.random.default_rng(0).random((1, 32, 32)) < 0.7)
     found = strongest_waves(values, weight)
-    np.testing.assert_allclose(found, values, atol=1e-2)
+    np.testing.assert_allclose(found, values, atol=3e-2)
 
 
 def grating(side=48, slope=0.6):
@@ -980,8 +993,42 @@ def test_waves_fade_in_a_hole():
     truth = np.tile(grating(), (2, 2, 1))
     lifted = abs(continue_waves(np.where(hole[..., None], 0.5, truth), hole)).max(-1)
     depth = ndimage.distance_transform_cdt(hole, "chessboard")
-    assert not lifted[depth > 14].any()
-    assert lifted[hole & (depth <= 2)].mean() > 0.15 > 2 * lifted[depth == 14].mean()
+    assert not lifted[depth > 18].any()
+    assert lifted[hole & (depth <= 2)].mean() > 0.15 > 2 * lifted[depth == 18].mean()
+
+
+def test_what_is_not_corrected_is_not_stretched(monkeypatch):
+    "Pixel by pixel, where holes are narrow; a wide one gets as much as its roughest place."
+    share = np.float64(np.indices((96, 96))[1] < 20)
+    monkeypatch.setattr("cadl_flax.inpainting._share", lambda *args: share)
+    rng = np.random.default_rng(0)
+    fill, mean = rng.random((2, 96, 96, 1))
+    missing = np.broadcast_to(np.arange(96)[:, None] % 8 < 2, (96, 96))
+    pull = np.where(missing[..., None], rng.random(fill.shape), 0)
+    lift = np.zeros_like(fill)
+    lift[40:60, 38:90] = 1
+    whole, contrast = np.s_[:96, :96], np.ones((96, 96))
+    block = _Prepared(whole, whole, fill, (pull, lift, contrast), _hole([0], missing))
+    part = _added(block, mean, np.array([[[-9.0, 9.0]]] * 2))
+    # the roughest place is seen from 24 pixels
+    near = np.indices((96, 96))[1] < 20 + 24
+    amount = np.where(lift[..., 0] > 0, near, share)[..., None]
+    expected = np.where(missing[..., None], fill - (1 - amount) * pull + amount * mean, fill)
+    np.testing.assert_allclose(part, expected, atol=1e-12)
+
+
+def test_a_soft_photo_is_corrected_in_full():
+    "Slow waves bend the sheet little at the rim of a hole: that says nothing of its middle."
+    sharp = Image.fromarray(data.camera()[100:292, 100:292])
+    large = sharp.resize((768, 768), Image.Resampling.LANCZOS)
+    soft = np.asarray(large)[200:392, 200:392]
+    hole = np.zeros(soft.shape, bool)
+    for i, j in np.random.default_rng(0).integers(4, 178, (20, 2)):
+        hole[i : i + 10, j : j + 10] = True
+    known = np.where(hole, 0, soft)
+    surface, _ = sheet(np.float64(known[..., None]), hole)
+    by_sheet = psnr(surface[..., 0].clip(0, 255) / 255, soft / 255, hole)
+    assert psnr(inpaint(known, hole) / 255, soft / 255, hole) > by_sheet + 5
 
 
 def test_waves_ask_only_what_is_seen():
@@ -994,7 +1041,7 @@ def test_waves_ask_only_what_is_seen():
     np.testing.assert_array_equal(continue_waves(other, hole, seen), expected)
     above = np.where(hole[..., None], 0.75, values)
     shifted = continue_waves(above, hole, seen) + 0.25
-    in_full = hole & (ndimage.distance_transform_cdt(~seen, "chessboard") <= 10)
+    in_full = hole & (ndimage.distance_transform_cdt(~seen, "chessboard") <= 14)
     np.testing.assert_allclose(shifted[in_full], expected[in_full], atol=1e-6)
     np.testing.assert_allclose(continue_waves(8 * values, hole, seen), 8 * expected, atol=1e-4)
     nothing = continue_waves(values, hole, np.zeros_like(hole))
@@ -1005,7 +1052,7 @@ def test_waves_stay_in_the_range_around_a_hole():
     values = np.where(np.indices((48, 48))[1][..., None] < 17, 0.1, 0.9)
     hole = hole_of(24)
     fill, _ = sheet(np.where(hole[..., None], 0, values), hole)
-    deepest = ndimage.distance_transform_cdt(hole, "chessboard") <= 10
+    deepest = ndimage.distance_transform_cdt(hole, "chessboard") <= 14
     lifted = (fill + continue_waves(fill, hole))[hole & deepest]
     assert lifted.min() >= 0.1 - 1e-6 and lifted.max() <= 0.9 + 1e-6
 

@@ -1,7 +1,8 @@
 """Crops of pictures that come with scikit-image, for the networks that the package ships.
 
 A part of the crops are drawings of shapes with sharp edges, whose lines go on for longer than in
-any photograph. Worker processes draw the next ones while a network learns. Pictures that the tests
+any photograph, and another part are patterns, a few pixels of either again and again, for which
+photographs of walls are too few. Worker processes draw the next ones while a network learns. Pictures that the tests
 and the pages measure on are not among these: astronaut, camera, coins, and pictures of other
 packages.
 """
@@ -25,7 +26,7 @@ PASSES = 2  # over the crops of a round
 BATCH = 16
 STEPS = PASSES * (CROPS // BATCH)  # in a round
 PARTS = 8  # of a round, each drawn by one call of a worker
-DRAWINGS = 0.2  # of the crops; the others are photographs
+DRAWINGS, PATTERNS = 0.2, 0.1  # of the crops; the others are photographs
 FLOOR = 1e-5  # a squared error below it counts little
 PICTURES = dict(  # and how often each is drawn
     coffee=4,
@@ -125,9 +126,31 @@ def draw_shape(rng: np.random.Generator, draw: ImageDraw.ImageDraw, side: int) -
             draw.line([tuple(middle - along), tuple(middle + along)], fill=colour, width=width)
 
 
+def pattern(rng: np.random.Generator, side: int) -> np.ndarray:
+    "A small part of a photograph or a drawing, repeated as on a wall that is seen from the side."
+    whole = drawing(rng, side) if rng.random() < 0.5 else photograph(rng, side)
+    height, width = (int(n) for n in rng.integers(5, 25, 2))
+    top, left = (int(rng.integers(side - n + 1)) for n in (height, width))
+    tile = np.round(255 * whole[top : top + height, left : left + width]).astype(np.uint8)
+    number = 3 * side // min(height, width)
+    wall = Image.fromarray(np.tile(tile, (number, number, 1)))
+    angle, scale = rng.uniform(0, 2 * np.pi), np.exp(rng.normal(0, 0.2))
+    turn = scale * np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    shear, away = rng.normal(0, 0.15, 2), rng.normal(0, 0.15, 2) / side
+    (a, b), (d, e) = turn @ np.array([[1, shear[0]], [shear[1], 1]])
+    middle = np.array(wall.size) / 2
+    c, f = middle - np.array([[a, b], [d, e]]) @ (side / 2, side / 2)
+    seen = (a, b, c, d, e, f, *away)
+    size, how = (side, side), Image.Transform.PERSPECTIVE
+    crop = np.asarray(wall.transform(size, how, seen, Image.Resampling.BICUBIC)) / 255
+    noise = rng.uniform(0, 0.04) * rng.normal(size=crop.shape)
+    return np.clip(crop + noise, 0, 1)
+
+
 def draw_crop(rng: np.random.Generator, side: int) -> np.ndarray:
-    "A photograph or a drawing in other colours, turned and mirrored, of 8 bits, `(side, side, 3)`."
-    crop = drawing(rng, side) if rng.random() < DRAWINGS else photograph(rng, side)
+    "A crop of any kind in other colours, turned and mirrored, of 8 bits, `(side, side, 3)`."
+    kinds, odds = (drawing, pattern, photograph), (DRAWINGS, PATTERNS, 1 - DRAWINGS - PATTERNS)
+    crop = kinds[rng.choice(len(kinds), p=odds)](rng, side)
     crop = np.rot90(crop[:: rng.choice((-1, 1))], rng.integers(4))
     crop = crop[..., rng.permutation(3)] ** np.exp(rng.normal(0, 0.3))
     if rng.random() < 0.25:

@@ -1,64 +1,83 @@
 // Page 12: what repeats around a wide hole goes on in it, as `continue_waves` of cadl_flax/correcting.py
-// makes it. The waves of a window are found by Fourier transforms of 32 by 32 numbers.
+// makes it. The waves of a window are found by Fourier transforms of 40 by 40 numbers.
 // needs: sheet
 "use strict";
 const lift = (() => {
 
 const {places, opposite, around} = sheet;
 const CELL = 4; // pixels, along the side of what a window is looked at for
-const WINDOW = 32; // pixels, along the side of what waves are fitted to
+const WINDOW = 40; // pixels, along the side of what waves are fitted to
 const EDGE = (WINDOW - CELL) / 2; // pixels, of a window around its cell
 const NARROWEST = 7; // pixels: the smallest width of a hole that waves go on in
 const STEP = 2; // pixels that they go on at a time
-const DEEPEST = 14; // pixels: how far they go
-const ROUNDS = 30;
+const DEEPEST = 18; // pixels: how far they go
+const ROUNDS = 40;
 const N = WINDOW * WINDOW;
 
 // ---------------------------------------------------------------- Fourier transforms
 
-const REVERSED = Array.from({length: WINDOW}, (_, i) => {
-  let reversed = 0;
-  for (let bit = 1; bit < WINDOW; bit *= 2) reversed = 2 * reversed + (i & bit ? 1 : 0);
-  return reversed;
-});
 const COS = Float64Array.from({length: WINDOW}, (_, k) => Math.cos(2 * Math.PI * k / WINDOW));
 const SIN = Float64Array.from({length: WINDOW}, (_, k) => Math.sin(2 * Math.PI * k / WINDOW));
+// Which number comes where, so that the numbers of each short transform stand beside each other: of five, and
+// then of twice as many, three times.
+const ORDER = [2, 2, 2].reduce((groups, factor) => groups.flatMap(group => {
+  return Array.from({length: factor}, (_, m) => group.filter((_, i) => i % factor === m));
+}), [Array.from({length: WINDOW}, (_, i) => i)]).flat();
+const LINE = [new Float64Array(WINDOW), new Float64Array(WINDOW)];
 
-// The transform of WINDOW complex numbers, `by` places apart, from `at` on. The sign of the exponent is -1
-// there, and 1 back, without a division.
-function transformLine(re, im, at, by, sign) {
+// The transform of WINDOW complex numbers, `by` places apart, from `at` on.
+function transformLine(re, im, at, by) {
+  const [x, y] = LINE;
   for (let i = 0; i < WINDOW; i++) {
-    const j = REVERSED[i];
-    if (j <= i) continue;
-    const [p, q] = [at + i * by, at + j * by];
-    const [x, y] = [re[p], im[p]];
-    re[p] = re[q];
-    im[p] = im[q];
-    re[q] = x;
-    im[q] = y;
+    x[i] = re[at + ORDER[i] * by];
+    y[i] = im[at + ORDER[i] * by];
   }
-  for (let half = 1; half < WINDOW; half *= 2) {
-    const turn = WINDOW / (2 * half);
-    for (let k = 0; k < half; k++) {
-      const c = COS[k * turn];
-      const s = sign * SIN[k * turn];
-      for (let i = k; i < WINDOW; i += 2 * half) {
-        const p = at + i * by;
-        const q = p + half * by;
-        const x = re[q] * c - im[q] * s;
-        const y = re[q] * s + im[q] * c;
-        re[q] = re[p] - x;
-        im[q] = im[p] - y;
-        re[p] += x;
-        im[p] += y;
+  for (let begin = 0; begin < WINDOW; begin += 5) transformFive(x, y, begin);
+  for (let size = 5; size < WINDOW; size *= 2) {
+    for (let k = 0; k < size; k++) {
+      const turn = k * (WINDOW / (2 * size));
+      const [c, s] = [COS[turn], SIN[turn]];
+      for (let p = k; p < WINDOW; p += 2 * size) {
+        const q = p + size;
+        const a = x[q] * c + y[q] * s;
+        const b = y[q] * c - x[q] * s;
+        x[q] = x[p] - a;
+        y[q] = y[p] - b;
+        x[p] += a;
+        y[p] += b;
       }
     }
   }
+  for (let i = 0; i < WINDOW; i++) {
+    re[at + i * by] = x[i];
+    im[at + i * by] = y[i];
+  }
 }
 
-function transform(re, im, sign) {
-  for (let i = 0; i < WINDOW; i++) transformLine(re, im, i * WINDOW, 1, sign);
-  for (let j = 0; j < WINDOW; j++) transformLine(re, im, j, WINDOW, sign);
+// The transform of five numbers: of the second and the fifth, as of the third and the fourth, cosines take the
+// sum, and sines the difference.
+function transformFive(x, y, p) {
+  const [c1, c2, s1, s2] = [COS[WINDOW / 5], COS[2 * WINDOW / 5], SIN[WINDOW / 5], SIN[2 * WINDOW / 5]];
+  const [x0, y0] = [x[p], y[p]];
+  const [a, b, d, e] = [x[p + 1] + x[p + 4], x[p + 2] + x[p + 3], x[p + 1] - x[p + 4], x[p + 2] - x[p + 3]];
+  const [f, g, h, i] = [y[p + 1] + y[p + 4], y[p + 2] + y[p + 3], y[p + 1] - y[p + 4], y[p + 2] - y[p + 3]];
+  x[p] += a + b;
+  y[p] += f + g;
+  const [near, far] = [x0 + c1 * a + c2 * b, x0 + c2 * a + c1 * b];
+  const [high, low] = [y0 + c1 * f + c2 * g, y0 + c2 * f + c1 * g];
+  x[p + 1] = near + s1 * h + s2 * i;
+  x[p + 4] = near - s1 * h - s2 * i;
+  x[p + 2] = far + s2 * h - s1 * i;
+  x[p + 3] = far - s2 * h + s1 * i;
+  y[p + 1] = high - s1 * d - s2 * e;
+  y[p + 4] = high + s1 * d + s2 * e;
+  y[p + 2] = low - s2 * d + s1 * e;
+  y[p + 3] = low + s2 * d - s1 * e;
+}
+
+function transform(re, im) {
+  for (let i = 0; i < WINDOW; i++) transformLine(re, im, i * WINDOW, 1);
+  for (let j = 0; j < WINDOW; j++) transformLine(re, im, j, WINDOW);
 }
 
 // ---------------------------------------------------------------- the waves of a window
@@ -72,88 +91,94 @@ const SLOW = Float64Array.from({length: N}, (_, k) => {
   const [i, j] = [Math.floor(k / WINDOW), k % WINDOW].map(n => Math.min(n, WINDOW - n) / WINDOW);
   return (1 - Math.SQRT2 * Math.hypot(i, j)) ** 2;
 });
+const MIDDLE = (WINDOW - 1) / 2;
 const NEARNESS = Float64Array.from({length: N}, (_, k) => {
-  const middle = (WINDOW - 1) / 2;
-  return .7 ** Math.hypot(Math.floor(k / WINDOW) - middle, k % WINDOW - middle);
+  return .7 ** Math.hypot(Math.floor(k / WINDOW) - MIDDLE, k % WINDOW - MIDDLE);
 });
 
-// Which waves are peaks of the power that are not much lower than the highest: 1, or 0. A wave in the middle
-// columns is asked for without its mirror image, of which it is half then.
-function peaksOf(power, highest, peaks) {
-  const most = power.reduce((a, b) => Math.max(a, b), 0);
-  for (let i = 0; i < WINDOW; i++) { // the highest of five columns
-    for (let j = 0; j < HALF; j++) {
-      let high = 0;
-      for (let x = Math.max(0, j - 2); x <= Math.min(HALF - 1, j + 2); x++) {
-        high = Math.max(high, power[i * WINDOW + x]);
-      }
-      highest[i * WINDOW + j] = high;
-    }
-  }
-  peaks.fill(0);
+// How many waves per pixel there are, down and across, where the power is highest: between the frequencies of
+// the transform, at the top of a parabola through three logarithms.
+function peakOf(power) {
+  let highest = 0;
   for (let i = 0; i < WINDOW; i++) {
     for (let j = 0; j < HALF; j++) {
       const k = i * WINDOW + j;
-      if (power[k] <= .3 * most) continue;
-      let high = 0;
-      for (let y = i - 2; y <= i + 2; y++) high = Math.max(high, highest[(y + WINDOW) % WINDOW * WINDOW + j]);
-      if (power[k] < .9999 * high) continue;
-      const share = j % (HALF - 1) ? 1 : .5;
-      peaks[k] += share;
-      peaks[MIRROR[k]] += share;
+      if (power[k] * SLOW[k] > power[highest] * SLOW[highest]) highest = k;
     }
+  }
+  if (!highest) return [0, 0];
+  const [i, j] = [Math.floor(highest / WINDOW), highest % WINDOW];
+  const height = (down, across) => {
+    const k = (i + down + WINDOW) % WINDOW * WINDOW + (j + across + WINDOW) % WINDOW;
+    return Math.log(Math.max(power[k], 1e-37));
+  };
+  return [[1, 0], [0, 1]].map(([down, across], axis) => {
+    const [before, top, after] = [-1, 0, 1].map(s => height(s * down, s * across));
+    const curvature = Math.min(before - 2 * top + after, -1e-3);
+    const offset = Math.min(.5, Math.max(-.5, .5 * (before - after) / curvature));
+    const nearest = axis || i < WINDOW / 2 ? [i, j][axis] : i - WINDOW;
+    return (nearest + offset) / WINDOW;
+  });
+}
+
+// The power of all channels' spectra together. Two channels are transformed as one complex picture.
+function powerOf(channels, power, re, im) {
+  power.fill(0);
+  for (let c = 0; c < channels.length; c += 2) {
+    re.set(channels[c]);
+    if (channels[c + 1]) im.set(channels[c + 1]); else im.fill(0);
+    transform(re, im);
+    for (let k = 0; k < N; k++) power[k] += re[k] ** 2 + im[k] ** 2;
+  }
+  for (let k = 0; k < N; k++) { // of both channels of a pair
+    const m = MIRROR[k];
+    if (m >= k) power[k] = power[m] = (power[k] + power[m]) / 2;
   }
 }
 
+// A wave along a side of a window, counted from its middle.
+function turnsOf(frequency) {
+  const turns = Float64Array.from({length: WINDOW}, (_, i) => 2 * Math.PI * frequency * (i - MIDDLE));
+  return {cos: turns.map(Math.cos), sin: turns.map(Math.sin)};
+}
+
 // A sum of few waves, the same for all channels but for their strength, near the values where they have
-// weight. Two channels are one complex picture: a wave is a peak together with its mirror image, so each
-// channel keeps to itself.
+// weight.
 function strongestWaves(values, weight) {
-  const pairs = [];
-  for (let c = 0; c < values.length; c += 2) {
-    const weighted = [values[c], values[c + 1]].map(channel => {
-      return channel ? channel.map((x, k) => x * weight[k]) : new Float64Array(N);
-    });
-    const wave = [new Float64Array(N), new Float64Array(N)]; // its spectrum, at first
-    pairs.push({residual: weighted, wave, total: [new Float64Array(N), new Float64Array(N)]});
-  }
-  const [power, highest, peaks] = [0, 0, 0].map(() => new Float64Array(N));
+  const left = values.map(channel => channel.map((x, k) => x * weight[k])); // not explained, and weighted
+  const total = values.map(() => new Float64Array(N));
+  const [power, re, im, cosine, sine] = [0, 0, 0, 0, 0].map(() => new Float64Array(N));
   for (let round = 0; round < ROUNDS; round++) {
-    power.fill(0);
-    for (const {residual, wave: [re, im]} of pairs) {
-      re.set(residual[0]);
-      im.set(residual[1]);
-      transform(re, im, -1);
-      for (let k = 0; k < N; k++) power[k] += re[k] ** 2 + im[k] ** 2;
+    powerOf(left, power, re, im);
+    const [down, across] = peakOf(power);
+    const [rows, columns] = [down, across].map(turnsOf);
+    let [cc, cs, ss] = [1e-3, 0, 1e-3]; // slightly damped: the sine of no frequency is zero
+    for (let k = 0; k < N; k++) {
+      const [i, j] = [Math.floor(k / WINDOW), k % WINDOW];
+      const c = rows.cos[i] * columns.cos[j] - rows.sin[i] * columns.sin[j];
+      const s = rows.sin[i] * columns.cos[j] + rows.cos[i] * columns.sin[j];
+      cosine[k] = c;
+      sine[k] = s;
+      cc += weight[k] * c * c;
+      cs += weight[k] * c * s;
+      ss += weight[k] * s * s;
     }
-    for (let k = 0; k < N; k++) { // of both channels of a pair
-      const m = MIRROR[k];
-      if (m >= k) power[k] = power[m] = SLOW[k] * (power[k] + power[m]) / 2;
-    }
-    peaksOf(power, highest, peaks);
-    let [explained, length] = [0, 0];
-    for (const {residual, wave: [re, im]} of pairs) {
+    const determinant = cc * ss - cs * cs;
+    left.forEach((channel, number) => {
+      let [c, s] = [0, 0];
       for (let k = 0; k < N; k++) {
-        re[k] *= peaks[k];
-        im[k] *= peaks[k];
+        c += cosine[k] * channel[k];
+        s += sine[k] * channel[k];
       }
-      transform(re, im, 1);
+      const [ofCosine, ofSine] = [.7 * (ss * c - cs * s) / determinant, .7 * (cc * s - cs * c) / determinant];
       for (let k = 0; k < N; k++) {
-        explained += residual[0][k] * re[k] + residual[1][k] * im[k];
-        length += weight[k] * (re[k] ** 2 + im[k] ** 2);
+        const part = ofCosine * cosine[k] + ofSine * sine[k];
+        total[number][k] += part;
+        channel[k] -= weight[k] * part;
       }
-    }
-    const share = length ? .5 * explained / length : 0;
-    for (const {residual, wave, total} of pairs) {
-      for (let part = 0; part < 2; part++) {
-        for (let k = 0; k < N; k++) {
-          total[part][k] += share * wave[part][k];
-          residual[part][k] -= share * weight[k] * wave[part][k];
-        }
-      }
-    }
+    });
   }
-  return pairs.flatMap(pair => pair.total).slice(0, values.length);
+  return total;
 }
 
 // ---------------------------------------------------------------- into a hole

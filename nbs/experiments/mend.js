@@ -154,20 +154,22 @@ function* correctBlock(channels, pull, hole, limits, layers, mirrors, h, w) {
   const looks = networkInputs(channels, pull, lifts, hole.missing, h, w);
   yield;
   const bent = channels.map((channel, c) => channel.map((x, p) => x - pull[c][p]));
-  const share = shareOf(bent, looks.contrast, hole.pinning, h, w);
+  const roughness = shareOf(bent, looks.contrast, hole.pinning, h, w);
+  const nearby = greatestAround(roughness.map((x, p) => hole.missing[p] ? x : 0), h, w, HALO);
+  // slow waves bend the rim of a wide hole little, and inside it much
+  const share = roughness.map((x, p) => lifts.some(channel => channel[p]) ? nearby[p] : x);
   const holes = wideHoles(hole.missing, hole.seen, h, w);
   const wanted = hole.missing.map((x, p) => x && share[p] > 0 ? 1 : 0);
   yield;
   const added = yield* correction(looks, wanted, layers, h, w, mirrors);
-  const nearby = greatestAround(share.map((x, p) => hole.missing[p] ? x : 0), h, w, HALO);
   const corrected = channels.map((channel, c) => {
     const [[roughLow, roughHigh], [smoothLow, smoothHigh]] = limits[c];
     return channel.map((x, p) => {
       if (!hole.missing[p]) return x;
       const low = smoothLow + nearby[p] * (roughLow - smoothLow);
       const high = smoothHigh + nearby[p] * (roughHigh - smoothHigh);
-      // a hole in a smooth surface is bent all through: the top of a hill is not flat
-      const start = x - (1 - nearby[p]) * pull[c][p];
+      // what is not corrected is bent all through: the top of a hill is not flat
+      const start = x - (1 - share[p]) * pull[c][p];
       return Math.min(high, Math.max(low, start + added[c][p] * share[p]));
     });
   });
