@@ -2,9 +2,9 @@
 
 A part of the crops are drawings of shapes with sharp edges, whose lines go on for longer than in
 any photograph, and another part are patterns, a few pixels of either again and again, for which
-photographs of walls are too few. Worker processes draw the next ones while a network learns. Pictures that the tests
-and the pages measure on are not among these: astronaut, camera, coins, and pictures of other
-packages.
+photographs of walls are too few. Worker processes draw the next ones while a network learns.
+Pictures that the tests and the pages measure on are not among these: astronaut, camera, coins, and
+pictures of other packages.
 """
 
 from __future__ import annotations
