@@ -327,14 +327,20 @@ def test_a_shadow_says_that_code_goes_on(browser, site, mode):
 
 # ---------------------------------------------------------------------- how heavy it is
 
-LARGEST_PAGE = 900_000  # bytes
-HEAVIER = {"live", "inpainting"}  # they hold the weights of a network
+LARGEST_PAGE = 750_000  # bytes
 
 
 def test_pages_are_light(site):
     for path in site.rglob("*.html"):
-        if path.stem not in HEAVIER:
-            assert path.stat().st_size <= LARGEST_PAGE, path.name
+        assert path.stat().st_size <= LARGEST_PAGE, path.name
+
+
+def test_lines_of_code_have_no_links_that_nobody_sees(browser, site):
+    tab, noise = open_page(browser, site, "gradient_descent")
+    assert tab.locator("main pre code").count() > 10
+    empty = "e => e.textContent.trim() === '' && !e.querySelector('i, img, svg')"
+    assert tab.locator("main pre a").evaluate_all(f"all => all.filter({empty}).length") == 0
+    tab.context.close()
 
 
 def test_icons_are_drawn_and_not_loaded(browser, site):

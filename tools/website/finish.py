@@ -28,6 +28,8 @@ HEADROOM = re.compile(r'<script\b[^>]*src="[^"]*/headroom\.min\.js"[^>]*></scrip
 BARE = re.compile(r'(?<!<span class="math display">)<math\b[^>]*\bdisplay="block".*?</math>', re.S)
 BOX = '<div class="sd-table">'
 TABLE = re.compile(rf"(?<!{BOX})(?<!{BOX}\n)<table\b.*?</table>", re.S)
+# each of its lines of code begins with an empty link to itself, which nobody can see or click
+LINE = re.compile(r'<a href="#cb\d+-\d+" aria-hidden="true" tabindex="-1"></a>')
 FORMULA = re.compile(r'<span class="math (inline|display)">\\[(\[](.*?)\\[)\]]</span>', re.S)
 MODULE = re.compile(r'<script(?=[^>]*\btype="module")[^>]*\bsrc="([^":]+)"[^>]*></script>')
 IMPORTED = re.compile(r"""(\b(?:from|import)\s*(["']))(\.\.?/[^"']+)\2""")
@@ -89,11 +91,14 @@ def inline_modules(page: str, folder: Path) -> str:
 
 
 def self_contained(page: str, formulas: Iterator[str]) -> str:
-    "A page with its formulas drawn, what is wide in boxes that scroll, and nothing of the network."
+    """A page with its formulas drawn, what is wide in boxes that scroll, and nothing of the network.
+
+    Nor is there anything of what only makes it heavy.
+    """
     page = FORMULA.sub(lambda m: f'<span class="math {m[1]}">{next(formulas)}</span>', page)
     page = BARE.sub(r'<span class="math display">\g<0></span>', page)
     page = TABLE.sub(rf"{BOX}\g<0></div>", page)
-    page = OTHERS.sub("", page)
+    page = LINE.sub("", OTHERS.sub("", page))
     return HEADROOM.sub("", DEFINE.sub("", REMOTE.sub("", page)))
 
 
