@@ -22,8 +22,8 @@ from scipy.sparse.linalg import splu
 # %% auto #0
 __all__ = ['NOISE_FLOOR', 'differences', 'across_border', 'bending_matrix', 'fit_plane', 'least', 'bend', 'stretching_matrix',
            'stretch', 'sheet', 'peak_frequencies', 'cosines_and_sines', 'strongest_waves', 'continue_waves',
-           'local_detail', 'network_inputs', 'convolution', 'fold', 'unfold', 'halve', 'Scale', 'Corrector',
-           'find_kernels', 'apply_kernels', 'correction', 'kernel_sums', 'lesson', 'Repair', 'as_stored']
+           'wave_errors', 'local_detail', 'network_inputs', 'convolution', 'fold', 'unfold', 'halve', 'Scale',
+           'Corrector', 'find_kernels', 'apply_kernels', 'correction', 'kernel_sums', 'lesson', 'Repair', 'as_stored']
 
 # %% ../nbs/12_inpainting.ipynb #42e304c1
 def differences(
@@ -216,6 +216,7 @@ _WINDOW = _CELL + 2 * _EDGE  # pixels, along the side of both together
 _AT_ONCE = 64  # windows, whose numbers fit into a processor's cache
 _NARROWEST = 7  # pixels: the smallest width of a hole that waves go on in
 _STEP = 2  # pixels that they go on at a time
+_RING = 4  # pixels around a wide hole in which waves are put to the test
 
 
 def _wide_holes(
@@ -277,6 +278,16 @@ def _step_inwards(
         trust[layer] = 0.5
 
 # %% ../nbs/12_inpainting.ipynb #d91b7c3f
+def _framed(
+    fill: np.ndarray,  # `(h, w, channels)` floats
+    seen: np.ndarray,  # `(h, w)` bool
+) -> tuple[np.ndarray, np.ndarray, list[tuple[int, int]]]:
+    "The seen pixels of whole cells in a frame, how much each counts, and the frame."
+    frame = [(_EDGE, _EDGE + -n % _CELL) for n in seen.shape]
+    values = np.float32(np.where(seen[..., None], fill, 0))
+    return np.pad(values, [*frame, (0, 0)]), np.pad(np.float32(seen), frame), frame
+
+
 def continue_waves(
     fill: np.ndarray,  # `(h, w, channels)` floats
     missing: np.ndarray,  # `(h, w)` bool
@@ -288,9 +299,7 @@ def continue_waves(
     if not wide.any() or not seen.any():
         return np.broadcast_to(np.float32(0), fill.shape)
     h, w = missing.shape
-    frame = [(_EDGE, _EDGE + -n % _CELL) for n in (h, w)]
-    values = np.pad(np.float32(np.where(seen[..., None], fill, 0)), [*frame, (0, 0)])
-    trust = np.pad(np.float32(seen), frame)
+    values, trust, frame = _framed(fill, seen)
     depth = np.where(wide, ndimage.distance_transform_cdt(~seen, "chessboard"), 0)
     # as deep as a window sees from its cell: so each has something known in it
     for begin in range(0, _EDGE, _STEP):
@@ -299,6 +308,28 @@ def continue_waves(
     waves = values[_EDGE : _EDGE + h, _EDGE : _EDGE + w]
     share = np.where(depth > 0, ((_EDGE + 1 - depth) / 5).clip(0, 1), 0)
     return np.float32((waves - fill) * share[..., None])
+
+# %% ../nbs/12_inpainting.ipynb #c5e90d17
+def wave_errors(
+    fill: np.ndarray,  # `(h, w, channels)` floats
+    missing: np.ndarray,  # `(h, w)` bool
+    seen: np.ndarray | None = None,  # `(h, w)` bool: the known pixels to use
+) -> np.ndarray:  # `(h, w, channels)` float32, zero where waves are not tested
+    "By how much waves miss known pixels around wide holes, if those are hidden."
+    seen = ~missing if seen is None else seen
+    ring = seen & ndimage.maximum_filter(_wide_holes(missing), 2 * _RING + 1)
+    outside = seen & ~ring
+    rows, columns = np.indices(missing.shape) // _CELL
+    # each window has something in it that is not hidden
+    tested = ring & ndimage.maximum_filter(outside, 2 * _EDGE + 1)
+    tested &= (rows + columns) % 2 == 0
+    if not tested.any():
+        return np.broadcast_to(np.float32(0), fill.shape)
+    h, w = missing.shape
+    values, trust, frame = _framed(fill, outside)
+    _step_inwards(values, trust, np.pad(tested, frame))
+    waves = values[_EDGE : _EDGE + h, _EDGE : _EDGE + w]
+    return np.float32((waves - fill) * tested[..., None])
 
 # %% ../nbs/12_inpainting.ipynb #48279624
 NOISE_FLOOR = 0.01  # a contrast below it is not amplified further

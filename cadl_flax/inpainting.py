@@ -37,6 +37,7 @@ from cadl_flax.correcting import (
     network_inputs,
     sheet,
     unfold,
+    wave_errors,
 )
 from .devices import trim_memory
 from .masks import read_mask
@@ -368,6 +369,28 @@ def _largest_near(share: np.ndarray) -> np.ndarray:
     return ndimage.maximum_filter(share, 2 * _HALO + 1)
 
 
+_FORESEEN = 0.6, 0.75  # misfit of waves: up to which a hole is theirs, from which not at all
+
+
+def _foreseen(fill: np.ndarray, lift: np.ndarray, contrast: np.ndarray, hole: _Hole) -> np.ndarray:
+    "How much of a wide hole its waves fill alone, `(h, w)`: all where they foresee what is known."
+    is_wide = lift.any(-1)
+    if not is_wide.any():
+        return np.zeros(is_wide.shape, np.float32)
+    errors = wave_errors(fill, hole.missing, hole.seen)
+    tested = errors.any(-1)
+    side = 2 * _REACH + 1  # a pattern is one over many pixels
+    error, power = (
+        ndimage.uniform_filter(np.where(tested, squares, 0), side, mode="constant").clip(0)
+        for squares in ((errors**2).mean(-1), contrast**2)
+    )
+    is_tested = power > 1e-9
+    misfit = np.sqrt(error / np.where(is_tested, power, 1))
+    all_theirs, none = _FORESEEN
+    share = ((none - misfit) / (none - all_theirs)).clip(0, 1)
+    return np.where(is_wide & is_tested, share, 0)
+
+
 def _network_parts(
     fill: np.ndarray, pull: np.ndarray, missing: np.ndarray, known: np.ndarray | None
 ) -> tuple[np.ndarray, ...]:
@@ -467,6 +490,7 @@ class _Prepared(NamedTuple):
     fill: np.ndarray
     parts: tuple[np.ndarray, ...]  # as `correction` takes them; pull, lift and contrast come last
     hole: _Hole | None
+    foreseen: np.ndarray | None  # as from `_foreseen`
 
 
 def _prepare(
@@ -480,15 +504,16 @@ def _prepare(
     inner, outer = block
     if hole is None:
         parts = _network_parts(fill[outer], pull[outer], missing[outer], None)
-        return _Prepared(inner, outer, fill[outer], parts, None)
+        return _Prepared(inner, outer, fill[outer], parts, None, None)
     cut = hole.cut(outer)
     surface = _continued(fill[outer], cut.unseen)
     parts = _network_parts(surface, pull[outer], missing[outer], cut.seen)
-    return _Prepared(inner, outer, surface, parts, cut)
+    foreseen = _foreseen(surface, *parts[-2:], cut)
+    return _Prepared(inner, outer, surface, parts, cut, foreseen)
 
 
 def _added(block: _Prepared, mean: np.ndarray, limits: np.ndarray) -> np.ndarray:
-    "A block with as much of the correction as it is rough, held in its limits."
+    "A block with as much of the correction, or of waves, as it is rough, held in its limits."
     fill, hole = block.fill, block.hole
     pull, lift, contrast = block.parts[-3:]
     share = _share(fill - pull, contrast, hole.pinning)
@@ -499,7 +524,8 @@ def _added(block: _Prepared, mean: np.ndarray, limits: np.ndarray) -> np.ndarray
     bent = fill - (1 - share[..., None]) * pull
     rough, smooth = limits
     low, high = np.moveaxis(smooth + nearby[..., None, None] * (rough - smooth), -1, 0)
-    filled = np.clip(bent + mean * share[..., None], low, high)
+    added = mean + block.foreseen[..., None] * (lift - mean)
+    filled = np.clip(bent + added * share[..., None], low, high)
     part = np.where(hole.missing[..., None], filled, fill)
     return _held_in_holes(part, hole.missing, hole.seen, nearby)
 

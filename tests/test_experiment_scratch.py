@@ -20,6 +20,7 @@ from cadl_flax.correcting import (
     bend,
     bending_matrix,
     continue_waves,
+    wave_errors,
     fit_plane,
     network_inputs,
     sheet,
@@ -132,6 +133,8 @@ EDGE = np.uint8(np.where(np.indices((90, 96))[1] < 50, 60, 200))[..., None].repe
 RIDGE = np.full((90, 96, 3), 40, np.uint8)  # higher under the hole than it is seen to be nearby
 RIDGE[:, 38:48], RIDGE[:, 39:47] = 70, 134
 RIDGE[:, 76:86] = 255
+TILES = np.sin(0.9 * np.indices((96, 90))[0]) + np.sin(0.5 * np.indices((96, 90))[1])
+TILES = np.uint8(128 + 60 * np.sign(TILES))[..., None].repeat(3, -1)
 CASES = {
     "scratches": (PORTRAIT, scratches((256, 256), 0)),
     "text": (PORTRAIT, written((256, 256))),
@@ -148,6 +151,7 @@ CASES = {
         rectangle((90, 96), 20, 70, 40, 46) | rectangle((90, 96), 40, 50, 80, 82),
     ),
     "a wide hole beside an edge": (EDGE, rectangle((90, 96), 30, 60, 40, 62)),
+    "a hole in a pattern": (TILES, rectangle((96, 90), 40, 54, 38, 51)),
     "channels that are three pictures": (UNLIKE, scratches((256, 256), 7)),
     "a few pixels known": (PORTRAIT, ~rectangle((256, 256), 100, 103, 60, 64)),
     "one colour": (np.full((40, 50, 3), 77, np.uint8), scratches((40, 50), 1)),
@@ -268,6 +272,17 @@ def test_waves_go_on_as_in_the_package(tab, h, w):
     )
     assert abs(theirs).max() > 0.2
     np.testing.assert_allclose(picture_of(lifted, (h, w)), theirs, atol=1e-3)
+    errors = wave_errors(fill, mask, seen)
+    found = ask(
+        tab,
+        """mend.finish(lift.waveErrors(args[0].map(doubles), ...args[1].map(kit.bytes), ...args[2]))
+            .map(encoded)""",
+        channels_of(fill),
+        [sent(np.uint8(pixels)) for pixels in (mask, seen)],
+        (h, w),
+    )
+    assert errors.any(-1).mean() > 0.02
+    np.testing.assert_allclose(picture_of(found, (h, w)), errors, atol=1e-3)
 
 
 @pytest.mark.parametrize("share", [0, 0.4, 1])

@@ -39,6 +39,7 @@ from cadl_flax.correcting import (
     sheet,
     stretch,
     strongest_waves,
+    wave_errors,
 )
 from cadl_flax.inpainting import (
     _HALO,
@@ -50,6 +51,7 @@ from cadl_flax.inpainting import (
     _deep,
     _fill,
     _held_in_holes,
+    _foreseen,
     _hole,
     _Prepared,
     _with_halo,
@@ -1008,12 +1010,15 @@ def test_what_is_not_corrected_is_not_stretched(monkeypatch):
     lift = np.zeros_like(fill)
     lift[40:60, 38:90] = 1
     whole, contrast = np.s_[:96, :96], np.ones((96, 96))
-    block = _Prepared(whole, whole, fill, (pull, lift, contrast), _hole([0], missing))
+    foreseen = rng.random((96, 96)) * (lift[..., 0] > 0)
+    block = _Prepared(whole, whole, fill, (pull, lift, contrast), _hole([0], missing), foreseen)
     part = _added(block, mean, np.array([[[-9.0, 9.0]]] * 2))
     # the roughest place is seen from 24 pixels
     near = np.indices((96, 96))[1] < 20 + 24
     amount = np.where(lift[..., 0] > 0, near, share)[..., None]
-    expected = np.where(missing[..., None], fill - (1 - amount) * pull + amount * mean, fill)
+    theirs = foreseen[..., None]
+    mended = (1 - theirs) * (fill + mean) + theirs * (fill + lift)
+    expected = np.where(missing[..., None], (1 - amount) * (fill - pull) + amount * mended, fill)
     np.testing.assert_allclose(part, expected, atol=1e-12)
 
 
@@ -1046,6 +1051,74 @@ def test_waves_ask_only_what_is_seen():
     np.testing.assert_allclose(continue_waves(8 * values, hole, seen), 8 * expected, atol=1e-4)
     nothing = continue_waves(values, hole, np.zeros_like(hole))
     assert not nothing.any() and nothing.shape == values.shape
+
+
+def test_waves_are_tested_on_pixels_that_are_hidden_from_them():
+    "What they say there depends on what lies beyond, and is asked in half of a ring of four pixels."
+    hole = hole_of(12)
+    narrow = np.indices((48, 48))[0] == 2
+    missing = hole | narrow
+    truth = grating()
+    ring = ndimage.binary_dilation(hole, np.ones((9, 9))) & ~hole
+    errors = wave_errors(truth, missing)
+    tested = errors.any(-1)
+    assert not tested[~ring].any() and 0.4 < tested[ring].mean() < 0.6
+    assert np.sqrt((errors[tested] ** 2).mean(0)).max() < 0.1 * truth.std()
+    other = np.where(
+        (missing | ring)[..., None], np.random.default_rng(0).random(truth.shape), truth
+    )
+    said = (truth + errors)[tested]
+    np.testing.assert_allclose((other + wave_errors(other, missing))[tested], said, atol=1e-6)
+    seen = ~missing & (np.indices((48, 48))[1] < 30)
+    unlike = np.where(seen[..., None], truth, 17.0)
+    found = wave_errors(unlike, missing, seen)
+    np.testing.assert_array_equal(
+        found, wave_errors(np.where(missing[..., None], 0, unlike), missing, seen)
+    )
+    assert found[seen & ring].any() and not found[~seen].any()
+
+
+def test_waves_are_not_tested_where_nothing_is_left_to_look_at():
+    missing = np.ones((96, 48), bool)
+    missing[40:46] = False  # all of it hidden, and nothing beyond
+    errors = wave_errors(np.tile(grating(), (2, 1, 1)), missing)
+    assert errors.shape == (96, 48, 2) and not errors.any()
+    missing[:2] = False
+    errors = wave_errors(np.tile(grating(), (2, 1, 1)), missing)
+    assert np.isfinite(errors).all() and not errors[40:46].any()
+
+
+def holes_of(side, shape):
+    holes = np.zeros(shape, bool)
+    for i, j in np.random.default_rng(0).integers(4, np.subtract(shape, side + 4), (12, 2)):
+        holes[i : i + side, j : j + side] = True
+    return holes
+
+
+@pytest.mark.parametrize("side", [10, 20])
+def test_waves_alone_fill_what_they_foresee(side):
+    "A picture that is one pattern throughout; the network has learned to be cautious."
+    rows, columns = np.indices((160, 160))
+    tiles = np.sign(np.sin(0.9 * rows + 0.27 * columns)), np.sin(0.5 * columns - 0.15 * rows)
+    picture = (0.5 + 0.25 * tiles[0] + 0.15 * tiles[1])[..., None] * [1, 0.9, 0.7]
+    holes = holes_of(side, (160, 160))
+    given = np.where(holes[..., None], 0, picture)
+    surface = sheet(given, holes)[0]
+    waves = surface + continue_waves(surface, holes)
+    by_surface, by_waves, filled = (
+        psnr(fill.clip(0, 1), picture, holes) for fill in (surface, waves, inpaint(given, holes))
+    )
+    assert by_waves > by_surface + 10 and filled > by_waves - 1
+
+
+def test_waves_alone_fill_nothing_that_they_do_not_foresee():
+    holes = holes_of(10, (160, 160))
+    for picture in (data.gravel()[:160, :160], data.grass()[:160, :160]):
+        surface = sheet(np.where(holes, 0, picture / 255)[..., None], holes)[0]
+        lift = continue_waves(surface, holes)
+        _, contrast = local_detail(surface, ~holes)
+        share = _foreseen(surface, lift, contrast, _hole([0], holes))
+        assert share.shape == holes.shape and share.mean() == 0
 
 
 def test_waves_stay_in_the_range_around_a_hole():

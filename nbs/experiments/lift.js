@@ -11,6 +11,7 @@ const EDGE = (WINDOW - CELL) / 2; // pixels, of a window around its cell
 const NARROWEST = 7; // pixels: the smallest width of a hole that waves go on in
 const STEP = 2; // pixels that they go on at a time
 const DEEPEST = 18; // pixels: how far they go
+const RING = 4; // pixels around a wide hole in which waves are put to the test
 const ROUNDS = 40;
 const N = WINDOW * WINDOW;
 
@@ -229,36 +230,45 @@ function wavesIn(channels, trust, top, left, h, w) {
   });
 }
 
+// Fill pixels with the waves around them, cell by cell.
+function* stepInwards(channels, trust, layer, h, w) {
+  const cells = new Map(); // the layer's pixels of each cell
+  for (const p of places(layer)) {
+    const [i, j] = [Math.floor(p / w), p % w];
+    const cell = `${i - i % CELL} ${j - j % CELL}`;
+    cells.set(cell, [...cells.get(cell) ?? [], p]);
+  }
+  const found = [];
+  for (const [cell, pixels] of cells) {
+    const [top, left] = cell.split(" ").map(Number);
+    const waves = wavesIn(channels, trust, top, left, h, w);
+    for (const p of pixels) {
+      const at = (Math.floor(p / w) - top + EDGE) * WINDOW + p % w - left + EDGE;
+      found.push([p, waves.map(wave => wave[at])]);
+    }
+    yield;
+  }
+  for (const [p, colour] of found) {
+    channels.forEach((channel, c) => { channel[p] = colour[c]; });
+    trust[p] = .5;
+  }
+}
+
+// The seen pixels of each channel, others zero.
+function seenOf(channels, seen) {
+  return channels.map(channel => channel.map((x, p) => seen[p] ? x : 0));
+}
+
 // How far the waves around a hole lift its fill, if they go on in it; zero outside of wide holes.
 function* continueWaves(filled, missing, seen, h, w) {
   const lifted = filled.map(() => new Float64Array(h * w));
   const wide = wideHoles(missing, h, w);
   if (!wide.includes(1) || !seen.includes(1)) return lifted;
   const depth = depths(wide, seen, h, w);
-  const channels = filled.map(channel => channel.map((x, p) => seen[p] ? x : 0));
+  const channels = seenOf(filled, seen);
   const trust = Float64Array.from(seen);
   for (let begin = 0; begin < DEEPEST; begin += STEP) {
-    const layer = places(depth.map(d => d > begin && d <= begin + STEP ? 1 : 0));
-    const cells = new Map(); // the layer's pixels of each cell
-    for (const p of layer) {
-      const [i, j] = [Math.floor(p / w), p % w];
-      const cell = `${i - i % CELL} ${j - j % CELL}`;
-      cells.set(cell, [...cells.get(cell) ?? [], p]);
-    }
-    const found = [];
-    for (const [cell, pixels] of cells) {
-      const [top, left] = cell.split(" ").map(Number);
-      const waves = wavesIn(channels, trust, top, left, h, w);
-      for (const p of pixels) {
-        const at = (Math.floor(p / w) - top + EDGE) * WINDOW + p % w - left + EDGE;
-        found.push([p, waves.map(wave => wave[at])]);
-      }
-      yield;
-    }
-    for (const [p, colour] of found) {
-      channels.forEach((channel, c) => { channel[p] = colour[c]; });
-      trust[p] = .5;
-    }
+    yield* stepInwards(channels, trust, depth.map(d => d > begin && d <= begin + STEP ? 1 : 0), h, w);
   }
   places(depth).forEach(p => {
     const share = Math.min(1, (DEEPEST + 1 - depth[p]) / 5);
@@ -267,5 +277,22 @@ function* continueWaves(filled, missing, seen, h, w) {
   return lifted;
 }
 
-return {strongestWaves, continueWaves};
+// By how much waves miss known pixels around wide holes, if those are hidden; zero where that is not tested.
+function* waveErrors(filled, missing, seen, h, w) {
+  const near = around(wideHoles(missing, h, w), h, w, RING);
+  const ring = seen.map((x, p) => x & near[p]);
+  const outside = seen.map((x, p) => x & ~ring[p]);
+  const reached = around(outside, h, w, EDGE); // a window there has something in it
+  const every = p => (Math.floor(Math.floor(p / w) / CELL) + Math.floor(p % w / CELL)) % 2 === 0;
+  const tested = ring.map((x, p) => x && reached[p] && every(p) ? 1 : 0);
+  const errors = filled.map(() => new Float64Array(h * w));
+  const channels = seenOf(filled, outside);
+  yield* stepInwards(channels, Float64Array.from(outside), tested, h, w);
+  for (const p of places(tested)) {
+    errors.forEach((channel, c) => { channel[p] = channels[c][p] - filled[c][p]; });
+  }
+  return errors;
+}
+
+return {strongestWaves, continueWaves, waveErrors};
 })();

@@ -15,6 +15,7 @@ const ROOMS = [.05, .25]; // of the range, by which rough and smooth fills may l
 const WIDE = 3; // pixels: how deep a hole is that is held in the range of what is around it
 const NOISE_FLOOR = .01; // a contrast below it is not amplified further
 const SMOOTH = [.05, .1]; // roughness beside contrast: up to which nothing is added, from which all
+const FORESEEN = [.6, .75]; // misfit of waves: up to which a hole is theirs, from which not at all
 const ALIKE = .55; // the likeness of details from which on two channels are of one picture
 
 // Run a generator of this file to its end at once.
@@ -145,14 +146,29 @@ function shareOf(channels, contrast, pinning, h, w) {
   return share.map((x, p) => isPinned(p) ? x : nearby[p]);
 }
 
+// How much of a wide hole its waves fill alone: all where they foresee what is known around it.
+function* foreseenOf(channels, lifts, contrast, hole, h, w) {
+  const isWide = hole.missing.map((_, p) => lifts.some(channel => channel[p]) ? 1 : 0);
+  if (!isWide.includes(1)) return new Float64Array(h * w);
+  const errors = yield* lift.waveErrors(channels, hole.missing, hole.seen, h, w);
+  const tested = hole.missing.map((_, p) => errors.some(channel => channel[p]) ? 1 : 0);
+  const squares = [meanOf(errors.map(channel => channel.map(x => x * x))), contrast.map(x => x * x)];
+  const [error, power] = squares.map(a => boxMean(a.map((x, p) => tested[p] ? x : 0), h, w, REACH, "zero"));
+  return Float64Array.from(isWide, (x, p) => {
+    if (!x || power[p] <= 1e-9) return 0;
+    const misfit = Math.sqrt(Math.max(0, error[p]) / power[p]);
+    return Math.min(1, Math.max(0, (FORESEEN[1] - misfit) / (FORESEEN[1] - FORESEEN[0])));
+  });
+}
+
 // ---------------------------------------------------------------- correcting
 
-// A block with what the network adds, within the limits of each channel.
+// A block with what the network adds, or waves, within the limits of each channel.
 function* correctBlock(channels, pull, hole, limits, layers, mirrors, h, w) {
   yield;
   const lifts = yield* lift.continueWaves(channels, hole.missing, hole.seen, h, w);
   const looks = networkInputs(channels, pull, lifts, hole.missing, h, w);
-  yield;
+  const foreseen = yield* foreseenOf(channels, lifts, looks.contrast, hole, h, w);
   const bent = channels.map((channel, c) => channel.map((x, p) => x - pull[c][p]));
   const roughness = shareOf(bent, looks.contrast, hole.pinning, h, w);
   const nearby = greatestAround(roughness.map((x, p) => hole.missing[p] ? x : 0), h, w, HALO);
@@ -170,7 +186,8 @@ function* correctBlock(channels, pull, hole, limits, layers, mirrors, h, w) {
       const high = smoothHigh + nearby[p] * (roughHigh - smoothHigh);
       // what is not corrected is bent all through: the top of a hill is not flat
       const start = x - (1 - share[p]) * pull[c][p];
-      return Math.min(high, Math.max(low, start + added[c][p] * share[p]));
+      const more = added[c][p] + foreseen[p] * (lifts[c][p] - added[c][p]);
+      return Math.min(high, Math.max(low, start + more * share[p]));
     });
   });
   return heldInHoles(corrected, holes, nearby);
