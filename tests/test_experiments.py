@@ -4,6 +4,7 @@ What each computes is compared with the package in a file of its own, `test_expe
 CADL_FLAX_SITE names a folder with a site that is built already.
 """
 
+import base64
 import re
 
 import pytest
@@ -69,6 +70,23 @@ def printed():
     "The names of what hidden cells print for experiments."
     own = [directives(source) for path in NOTEBOOKS for source, _ in cells(path)]
     return {found["experiment-data"] for found in own if "experiment-data" in found}
+
+
+def test_weights_are_marked_as_files():
+    "Trained weights differ between processors: those in `data:` addresses are compared by layout."
+    found = 0
+    for path in NOTEBOOKS:
+        for source, cell in cells(path):
+            if "experiment-data" not in directives(source):
+                continue
+            words = "".join("".join(output.get("text", "")) for output in cell["outputs"])
+            for string in re.findall(r'"([^"]{200,})"', words):
+                address, _, content = string.rpartition(",")
+                length = int.from_bytes(base64.b64decode(content[:12])[:8], "little")
+                is_file = length < len(content) and b'{"' in base64.b64decode(content[:16])[8:]
+                found += is_file
+                assert not is_file or address == "data:application/octet-stream;base64", path.name
+    assert found >= 4
 
 
 def test_data_that_several_scripts_need_are_loaded_once(browser, built):

@@ -282,7 +282,9 @@ function random(seed) {
   return {uniform, normal};
 }
 
-function bytes(base64) {
+// The bytes of base64, which may stand in an address: "data:…;base64,…".
+function bytes(text) {
+  const base64 = text.slice(text.indexOf(",") + 1);
   return Uint8Array.from(atob(base64), character => character.charCodeAt(0));
 }
 

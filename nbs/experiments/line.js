@@ -10,7 +10,7 @@ const STICKS = {from: 10, every: 25}; // the observations whose errors are drawn
 const HEIGHT = 270; // of the pictures, so that both and the button fit on a phone
 const SHOWN = 4; // every fourth observation is drawn, for speed; every cost is that of all
 
-const [x, y] = [data.x, data.y].map(base64 => new Float32Array(kit.bytes(base64).buffer));
+const {x, y} = data;
 const ends = [x[0], x.at(-1)];
 
 // How much an error counts, and how that changes with the error.

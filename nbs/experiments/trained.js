@@ -8,7 +8,7 @@ const TYPES = {F32: Float32Array, I8: Int8Array};
 // The arrays of a safetensors file by name, `{values, shape}`; the file comes as "data:…;base64,…".
 // It begins with eight bytes for the length of its header, which is JSON.
 function unpack(file) {
-  const {buffer} = kit.bytes(file.split(",")[1]);
+  const {buffer} = kit.bytes(file);
   const length = Number(new DataView(buffer).getBigUint64(0, true));
   const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 8, length)));
   delete header.__metadata__;
