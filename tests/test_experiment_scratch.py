@@ -20,12 +20,12 @@ from cadl_flax.correcting import (
     bend,
     bending_matrix,
     continue_waves,
-    wave_errors,
     fit_plane,
     network_inputs,
     sheet,
     stretch,
     stretching_matrix,
+    wave_errors,
 )
 from cadl_flax.inpainting import _corrected, _fill, _held_in_holes
 from cadl_flax.pictures import psnr
@@ -261,28 +261,17 @@ def test_waves_go_on_as_in_the_package(tab, h, w):
     mask = scratches((h, w), 2) | rectangle((h, w), 20, 40, 20, 45) | rectangle((h, w), 0, 9, 5, 14)
     seen = ~mask
     seen[:, 46:52] = False
-    theirs = continue_waves(fill, mask, seen)
-    lifted = ask(
-        tab,
-        """mend.finish(lift.continueWaves(args[0].map(doubles), ...args[1].map(kit.bytes), ...args[2]))
-            .map(encoded)""",
-        channels_of(fill),
-        [sent(np.uint8(pixels)) for pixels in (mask, seen)],
-        (h, w),
-    )
-    assert abs(theirs).max() > 0.2
-    np.testing.assert_allclose(picture_of(lifted, (h, w)), theirs, atol=1e-3)
-    errors = wave_errors(fill, mask, seen)
-    found = ask(
-        tab,
-        """mend.finish(lift.waveErrors(args[0].map(doubles), ...args[1].map(kit.bytes), ...args[2]))
-            .map(encoded)""",
-        channels_of(fill),
-        [sent(np.uint8(pixels)) for pixels in (mask, seen)],
-        (h, w),
-    )
-    assert errors.any(-1).mean() > 0.02
-    np.testing.assert_allclose(picture_of(found, (h, w)), errors, atol=1e-3)
+    pixels = [sent(np.uint8(mask)), sent(np.uint8(seen))]
+
+    def by(name):
+        call = f"lift.{name}(args[0].map(doubles), ...args[1].map(kit.bytes), ...args[2])"
+        found = ask(tab, f"mend.finish({call}).map(encoded)", channels_of(fill), pixels, (h, w))
+        return picture_of(found, (h, w))
+
+    theirs, errors = continue_waves(fill, mask, seen), wave_errors(fill, mask, seen)
+    assert abs(theirs).max() > 0.2 and errors.any(-1).mean() > 0.02
+    np.testing.assert_allclose(by("continueWaves"), theirs, atol=1e-3)
+    np.testing.assert_allclose(by("waveErrors"), errors, atol=1e-3)
 
 
 @pytest.mark.parametrize("share", [0, 0.4, 1])

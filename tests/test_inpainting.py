@@ -50,8 +50,8 @@ from cadl_flax.inpainting import (
     _correction,
     _deep,
     _fill,
-    _held_in_holes,
     _foreseen,
+    _held_in_holes,
     _hole,
     _Prepared,
     _with_halo,
@@ -1022,14 +1022,20 @@ def test_what_is_not_corrected_is_not_stretched(monkeypatch):
     np.testing.assert_allclose(part, expected, atol=1e-12)
 
 
+def holes_of(side, shape, n=12):
+    "Squares that may overlap, a few pixels from the border."
+    holes = np.zeros(shape, bool)
+    for i, j in np.random.default_rng(0).integers(4, np.subtract(shape, side + 4), (n, 2)):
+        holes[i : i + side, j : j + side] = True
+    return holes
+
+
 def test_a_soft_photo_is_corrected_in_full():
     "Slow waves bend the sheet little at the rim of a hole: that says nothing of its middle."
     sharp = Image.fromarray(data.camera()[100:292, 100:292])
     large = sharp.resize((768, 768), Image.Resampling.LANCZOS)
     soft = np.asarray(large)[200:392, 200:392]
-    hole = np.zeros(soft.shape, bool)
-    for i, j in np.random.default_rng(0).integers(4, 178, (20, 2)):
-        hole[i : i + 10, j : j + 10] = True
+    hole = holes_of(10, soft.shape, n=20)
     known = np.where(hole, 0, soft)
     surface, _ = sheet(np.float64(known[..., None]), hole)
     by_sheet = psnr(surface[..., 0].clip(0, 255) / 255, soft / 255, hole)
@@ -1086,13 +1092,6 @@ def test_waves_are_not_tested_where_nothing_is_left_to_look_at():
     missing[:2] = False
     errors = wave_errors(np.tile(grating(), (2, 1, 1)), missing)
     assert np.isfinite(errors).all() and not errors[40:46].any()
-
-
-def holes_of(side, shape):
-    holes = np.zeros(shape, bool)
-    for i, j in np.random.default_rng(0).integers(4, np.subtract(shape, side + 4), (12, 2)):
-        holes[i : i + side, j : j + side] = True
-    return holes
 
 
 @pytest.mark.parametrize("side", [10, 20])

@@ -336,7 +336,7 @@ def test_pages_are_light(site):
 
 
 def test_lines_of_code_have_no_links_that_nobody_sees(browser, site):
-    tab, noise = open_page(browser, site, "gradient_descent")
+    tab, _ = open_page(browser, site, "gradient_descent")
     assert tab.locator("main pre code").count() > 10
     empty = "e => e.textContent.trim() === '' && !e.querySelector('i, img, svg')"
     assert tab.locator("main pre a").evaluate_all(f"all => all.filter({empty}).length") == 0

@@ -91,10 +91,7 @@ def inline_modules(page: str, folder: Path) -> str:
 
 
 def self_contained(page: str, formulas: Iterator[str]) -> str:
-    """A page with its formulas drawn, what is wide in boxes that scroll, and nothing of the network.
-
-    Nor is there anything of what only makes it heavy.
-    """
+    "A page whose formulas are drawn and whose wide parts scroll, without network or hidden links."
     page = FORMULA.sub(lambda m: f'<span class="math {m[1]}">{next(formulas)}</span>', page)
     page = BARE.sub(r'<span class="math display">\g<0></span>', page)
     page = TABLE.sub(rf"{BOX}\g<0></div>", page)
