@@ -18,7 +18,7 @@ import signal
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache, partial, wraps
@@ -298,14 +298,17 @@ _ENDS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(sign
 
 @contextmanager
 def _deferred_interrupts() -> Iterator[list[int]]:
-    "Collect the signals of Ctrl-C and `kill` in a list. A second one raises `KeyboardInterrupt`."
+    "Collect the signals of Ctrl-C and `kill` in a list. A second one does what it did before."
     received: list[int] = []
     handlers = {}
 
     def note(number: int, frame: object) -> None:
-        if received:
-            raise KeyboardInterrupt
-        received.append(number)
+        if not received:
+            received.append(number)
+            return
+        if callable(handlers[number]):
+            handlers[number](number, frame)
+        raise KeyboardInterrupt
 
     with suppress(ValueError):  # only the main thread may set handlers
         for number in (signal.SIGINT, *_ENDS):
@@ -1381,15 +1384,35 @@ def main(
         prepare_streams()
         _keep_programs()
         _collect_seldom()
-        for number in _ENDS:
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                signal.signal(number, signal.default_int_handler)  # as Ctrl-C
-    code = _run(args)
+    interrupts: list[int] = []
+
+    def interrupt(number: int, frame: object) -> None:
+        interrupts.append(number)
+        raise KeyboardInterrupt
+
+    def end(number: int, frame: object) -> None:
+        os._exit(code or INTERRUPTED)
+
+    if args is None:
+        _on_signals(interrupt)
+    try:
+        code = _run(args, interrupts)
+    except KeyboardInterrupt:  # a further one, while the first was reported
+        code = INTERRUPTED
+    if args is None:
+        _on_signals(end)
     flush_errors()
     if code and args is None and _is_distributed():
         sys.stdout.flush()
         os._exit(code)  # JAX would wait at exit for processes that may be lost
     return code
+
+
+def _on_signals(handler: Callable) -> None:
+    "What Ctrl-C and `kill` do from now on, unless they are ignored."
+    for number in (signal.SIGINT, *_ENDS):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 def _collect_seldom() -> None:
@@ -1403,8 +1426,11 @@ def _is_distributed() -> bool:
     return distributed is not None and distributed.is_initialized()
 
 # %% ../nbs/library/command_line.ipynb #d5f4dc2d
-def _run(args: list[str] | None) -> int:
-    "Run a command line and print what went wrong; the exit code."
+def _run(args: list[str] | None, interrupts: Sequence[int] = ()) -> int:
+    """Run a command line and print what went wrong; the exit code.
+
+    Where `interrupts` has become something, that is what went wrong.
+    """
     try:
         return _cli.main(args, prog_name="cadl-flax", standalone_mode=False) or 0
     except click.exceptions.NoArgsIsHelpError:
@@ -1418,7 +1444,7 @@ def _run(args: list[str] | None) -> int:
             return 0
         fault = Fault("nobody reads the output", ENVIRONMENT)
     except Exception as error:
-        fault = _environment_fault(error)
+        fault = Fault("interrupted", INTERRUPTED) if interrupts else _environment_fault(error)
         is_output = isinstance(error, OSError) and error.filename is None
         if fault is None and not is_output:  # a bug: Python prints where, and exits with code 1
             if _wants_json(args):

@@ -182,6 +182,60 @@ def test_a_second_kill_does_not_wait():
     assert process.returncode == 130
 
 
+INTERRUPTED_IN_A_LIBRARY = """
+import signal, sys
+from cadl_flax import __main__ as cli
+
+def import_half(*args, **options):
+    try:
+        signal.raise_signal(signal.{0})
+    except KeyboardInterrupt:
+        raise ImportError("cannot import name 'half'") from None
+
+cli._cli.main = import_half
+sys.exit(cli.main())
+"""
+INTERRUPTED_WHILE_IT_IS_SAID = """
+import signal, sys
+from cadl_flax import __main__ as cli
+
+def interrupted(*args, **options):
+    signal.raise_signal(signal.{0})
+
+cli._cli.main = cli.say = interrupted
+sys.exit(cli.main())
+"""
+INTERRUPTED_AT_EXIT = """
+import atexit, signal, sys
+from cadl_flax import __main__ as cli
+
+def interrupted():
+    signal.raise_signal(signal.{0})
+    print("not at once", file=sys.stderr)
+
+atexit.register(interrupted)
+cli._cli.main = lambda *args, **options: 7
+sys.exit(cli.main())
+"""
+
+
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize(
+    "program, code",
+    [
+        (INTERRUPTED_IN_A_LIBRARY, 130),
+        (INTERRUPTED_WHILE_IT_IS_SAID, 130),
+        (INTERRUPTED_AT_EXIT, 7),
+    ],
+    ids=["in a library", "while it is said", "at exit"],
+)
+def test_an_interrupt_anywhere_is_no_bug(program, code, number):
+    command = [sys.executable, "-c", program.format(number)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == code
+    assert "Traceback" not in done.stderr and "not at once" not in done.stderr
+
+
 @pytest.mark.slow
 def test_a_pause_changes_nothing():
     quick = ["--size", "24", "--epochs", "200", "--network", "mlp", "--quiet"]
